@@ -1,0 +1,1 @@
+"""Raw games -> data set. `python -m encoder --spec URL`"""

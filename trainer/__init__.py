@@ -1,0 +1,1 @@
+"""Data set -> checkpoints and a model. `python -m trainer --spec URL`"""

@@ -1,0 +1,1 @@
+"""The doors between stages: data set, checkpoint, model, result."""

@@ -1,0 +1,1 @@
+"""Melee: Slippi replays in, packed frames out."""

@@ -1,0 +1,1 @@
+"""Where stages run: one small interface, several launchers."""
