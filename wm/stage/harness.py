@@ -1,0 +1,184 @@
+"""Runs a stage's main function: spec in, log and heartbeat out, outcome and exit code at the end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from wm.errors import BadConfig, Exit, WmError, explain
+from wm.stage.log import LogShipper, log_to_stdout
+from wm.stage.parent import die_with_parent
+from wm.stage.spec import Heartbeat, Outcome, StageSpec, locate
+from wm.store import Store, open_store
+
+logger = logging.getLogger("wm.stage")
+
+HEARTBEAT_EVERY = 2.0
+"""Seconds between heartbeats."""
+
+
+class StageContext:
+    """What a stage's main function works with."""
+
+    def __init__(self, spec: StageSpec, store: Store, url: str, scratch: Path) -> None:
+        self.spec = spec
+        self.store = store
+        self.url = url
+        """Address of ``spec.json``, to hand to child processes."""
+        self.scratch = scratch
+        """A private folder that goes away with the attempt."""
+        self.stopping = threading.Event()
+        """Set by SIGTERM and SIGINT: save what must be saved and raise ``Preempted``."""
+        self.heartbeat = Heartbeat(time=time.time())
+
+    def key(self, *parts: str) -> str:
+        """Key of something that this attempt leaves."""
+        return "/".join((self.spec.prefix, *parts))
+
+    def progress(self, done: int, total: int, unit: str, **facts: Any) -> None:
+        """Say how far the stage is; cheap enough for every step."""
+        self.heartbeat = Heartbeat(time=time.time(), done=done, total=total, unit=unit, facts=facts)
+
+
+Main = Callable[[StageContext], dict[str, Any]]
+"""A stage: returns what goes into the outcome's ``result``, raises :class:`WmError`."""
+
+
+def run_stage(
+    main: Main, kind: str, argv: Sequence[str], settings: type[BaseModel] | None = None
+) -> int:
+    """Run one attempt from the command line ``--spec URL`` and return its exit code.
+
+    ``settings`` is the stage's configuration class: ``--help`` lists its fields.
+    """
+    die_with_parent()
+    log_to_stdout()
+    address = _parse(kind, argv, settings).spec
+    try:
+        root, key = locate(address)
+        store = open_store(root)
+        spec = _read_spec(store, key, kind)
+    except WmError as error:
+        _say(error)
+        return error.code
+    with tempfile.TemporaryDirectory(prefix=f"wm-{kind}-") as folder:
+        scratch = Path(folder)
+        context = StageContext(spec, store, address, scratch)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: context.stopping.set())
+        with LogShipper(store, context.key("log.txt"), scratch / "log.txt"), _Beating(context):
+            outcome = _attempt(main, context)
+        try:
+            store.put(context.key("outcome.json"), outcome.model_dump_json(indent=1).encode())
+        except WmError as error:
+            _say(error)
+            return error.code
+    return outcome.code
+
+
+def _parse(kind: str, argv: Sequence[str], settings: type[BaseModel] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f"Run one {kind} attempt of a wmctl run from its spec.",
+        epilog=_describe(settings) if settings else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--spec", required=True, help="address of the attempt's spec.json")
+    return parser.parse_args(argv)
+
+
+def _describe(settings: type[BaseModel]) -> str:
+    lines = ["settings (the spec's config):"]
+    for name, field in settings.model_fields.items():
+        default = (
+            "required"
+            if field.is_required()
+            else f"default {field.get_default(call_default_factory=True)!r}"
+        )
+        lines.append(f"  {name}: {' '.join((field.description or '').split())} ({default})")
+    return "\n".join(lines)
+
+
+def _read_spec(store: Store, key: str, kind: str) -> StageSpec:
+    try:
+        spec = StageSpec.model_validate_json(store.get(key))
+    except ValidationError as error:
+        raise BadConfig(f"{key} is not a stage's spec: {error.errors()[0]['msg']}") from error
+    if spec.kind != kind:
+        raise BadConfig(f"{key} is the spec of a {spec.kind} stage, not of {kind}")
+    return spec
+
+
+def _attempt(main: Main, context: StageContext) -> Outcome:
+    started = time.time()
+    code, message, hint = int(Exit.OK), "", ""
+    result: dict[str, Any] = {}
+    try:
+        result = main(context)
+    except WmError as error:
+        _say(error)
+        code, message, hint = error.code, error.message, error.hint
+    except Exception as error:
+        logger.exception("internal error")
+        code, message = Exit.BUG, f"{type(error).__name__}: {error}"
+        hint = explain(Exit.BUG)
+    return Outcome(
+        code=code,
+        message=message,
+        hint=hint,
+        result=result,
+        started=started,
+        ended=time.time(),
+        peak_mb=_peak_mb(),
+    )
+
+
+def _say(error: WmError) -> None:
+    logger.error("error: %s", error.message)
+    if error.hint:
+        logger.error("hint: %s", error.hint)
+
+
+def _peak_mb() -> float:
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kibibytes elsewhere
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round(max(own, children) * (1.024 if unit == 1e3 else 1.0) / unit, 1)
+
+
+class _Beating:
+    """Publishes the context's heartbeat from a thread while the stage runs."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=10)
+
+    def _beat(self) -> None:
+        while True:
+            beat = self._context.heartbeat.model_copy(update={"time": time.time()})
+            try:
+                self._context.store.put(
+                    self._context.key("heartbeat.json"), beat.model_dump_json().encode()
+                )
+            except WmError as error:  # the stage's own writes will decide; the log says why
+                logger.info("heartbeat not written: %s", error.message)
+            if self._done.wait(HEARTBEAT_EVERY):
+                return
