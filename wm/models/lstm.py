@@ -1,0 +1,83 @@
+"""Next-move LSTM of the chess policy: moves in, the next move out, no board."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from wm.games.chess.vocabulary import PAD, SIZE
+from wm.models.config import LSTMConfig
+
+WINNERS = 4
+"""White, Black, draw, unknown."""
+PHASES = 4
+"""Unknown, opening, middlegame, endgame."""
+
+State = tuple[Tensor, Tensor]
+"""Hidden and cell state of every layer, each [layers, B, hidden]."""
+
+
+class NextMoveLSTM(nn.Module):
+    """Embedding -> LSTM -> [hidden, winner, phase, side to move] -> logits over the moves.
+
+    The shape is the chess prototype's, whose last-hidden-of-a-packed-prefix is the special case of
+    one position; here every position of a game predicts its next move in one pass.
+    """
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(SIZE, config.embed, padding_idx=PAD)
+        self.lstm = nn.LSTM(
+            config.embed,
+            config.hidden,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
+        self.winner = nn.Embedding(WINNERS, 8)
+        self.phase = nn.Embedding(PHASES, 8)
+        self.side = nn.Embedding(2, 4)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.hidden + 8 + 8 + 4, SIZE)
+
+    def forward(
+        self,
+        moves: Tensor,
+        winner: Tensor,
+        phase: Tensor,
+        side: Tensor,
+        state: State | None = None,
+        *,
+        where: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Logits of the next move, and the state to go on from.
+
+        ``moves``, ``phase`` and ``side`` are int64 [B, T], ``winner`` int64 [B]: position t has
+        seen ``moves[:, :t + 1]`` and is told the phase and the side to move after them. Logits are
+        [B, T, V]; with ``where``, int64 [N] of positions b * T + t, they are [N, V], which spares
+        the head (most of a small model's work) at positions that nobody asks for. The state is
+        that after the last column, so ragged games must be cut elsewhere (:meth:`context`).
+        """
+        hidden, state = self.lstm(self.dropout(self.embedding(moves)), state)
+        winner = winner[:, None].expand_as(moves)
+        if where is not None:
+            hidden = hidden.flatten(0, 1)[where]
+            winner, phase, side = (x.flatten()[where] for x in (winner, phase, side))
+        return self.logits(hidden, winner, phase, side), state
+
+    def context(self, moves: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        """Top hidden [B, hidden] and state after the first ``lengths`` [B] of ``moves`` [B, T]."""
+        embedded = self.dropout(self.embedding(moves))
+        packed = pack_padded_sequence(
+            embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        _, state = self.lstm(packed)
+        return state[0][-1], state
+
+    def logits(self, hidden: Tensor, winner: Tensor, phase: Tensor, side: Tensor) -> Tensor:
+        """The head: ``hidden`` [..., hidden] and three ids [...] to logits [..., V]."""
+        facts = (self.winner(winner), self.phase(phase), self.side(side))
+        joined = torch.cat([hidden, *(fact.to(hidden.dtype) for fact in facts)], dim=-1)
+        logits: Tensor = self.head(self.dropout(joined))
+        return logits

@@ -1,0 +1,205 @@
+"""Chess policy: what counts as a label, the loss over a batch of games, and play in lock-step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wm.games.chess.vocabulary import PAD
+from wm.models.lstm import NextMoveLSTM, State
+
+Labels = Literal["all", "winner", "loser"]
+UNKNOWN_WINNER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GameBatch:
+    """A batch of games from their first move on, as the data set stores them, padded."""
+
+    moves: Tensor
+    """int64 [B, T]: vocabulary ids, PAD after the end."""
+    phases: Tensor
+    """int64 [B, T]: phase of the position after each ply, anything after the end."""
+    winner: Tensor
+    """int64 [B]: 0 White, 1 Black, 2 draw, 3 unknown."""
+    lengths: Tensor
+    """int64 [B]: plies of each game, at most T."""
+
+    @property
+    def side(self) -> Tensor:
+        """int64 [B, T]: side to move after each ply, 0 White, 1 Black."""
+        plies = torch.arange(1, self.moves.shape[1] + 1, device=self.moves.device)
+        return (plies % 2).expand_as(self.moves)
+
+    def to(self, device: torch.device | str) -> GameBatch:
+        """The same games on another device."""
+        parts = (self.moves, self.phases, self.winner, self.lengths)
+        return GameBatch(*(part.to(device, non_blocking=True) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLoss:
+    """Sums over the labels of a batch, each a scalar tensor on the batch's device.
+
+    The loss to minimise is ``loss / count``; nothing here has made the host wait for the device.
+    """
+
+    loss: Tensor
+    """Weighted cross-entropy in nats, summed; the only one with a gradient."""
+    count: Tensor
+    """Labels."""
+    top1: Tensor
+    """Labels that were the most likely move."""
+    top5: Tensor
+    """Labels among the five most likely moves."""
+
+
+class Positions(NamedTuple):
+    """Where the labels of a batch are, as a flat list that spares the head everywhere else."""
+
+    where: Tensor
+    """int64 [N]: b * T + t."""
+    real: Tensor
+    """bool [N]: false where the list is only filled up to its fixed length."""
+
+
+def positions(
+    games: GameBatch, labels: Labels = "all", min_context: int = 8, at: Tensor | None = None
+) -> Positions:
+    """The positions that have a label; position t predicts ``moves[:, t + 1]``.
+
+    A position needs ``min_context`` plies behind it and a move after it. ``winner`` and ``loser``
+    keep the moves of that player only, so drawn and unfinished games have none. ``at``, int64 [B],
+    keeps one position a game: the prototype's one prefix a sample.
+    """
+    batch, length = games.moves.shape
+    plies = torch.arange(1, length + 1, device=games.moves.device)
+    mask = (plies >= min_context) & (plies < games.lengths[:, None])
+    if labels == "winner":
+        mask &= games.side == games.winner[:, None]
+    elif labels == "loser":
+        mask &= games.side == 1 - games.winner[:, None]
+    if at is not None:
+        mask &= plies - 1 == at[:, None]
+    if mask.device.type == "cpu":
+        where = mask.flatten().nonzero()[:, 0]
+        return Positions(where, torch.ones_like(where, dtype=torch.bool))
+    # A list as long as the labels make it would have the host wait for the device.
+    each = max(length - min_context, 0)
+    most = batch * (each if labels == "all" else (each + 1) // 2) if at is None else batch
+    where = torch.nonzero_static(mask.flatten(), size=most, fill_value=0)[:, 0]
+    return Positions(where, torch.arange(most, device=mask.device) < mask.sum())
+
+
+def policy_loss(
+    model: nn.Module,
+    games: GameBatch,
+    labelled: Positions,
+    *,
+    hide_winner: Tensor | None = None,
+    phase_weights: Tensor | None = None,
+    winner_weight: float = 1.0,
+) -> PolicyLoss:
+    """Loss and metrics of a :class:`NextMoveLSTM` (or its DDP wrapper) at the labelled positions.
+
+    ``hide_winner``, bool [B], tells the model ``?`` for these games; without it a model that is
+    only ever told who won cannot play when nobody has.
+    ``phase_weights``, float [4], and ``winner_weight``, for games that somebody won, multiply the
+    cross-entropy of a label (both 1 unless the prototype's weighting is wanted).
+    """
+    where, real = labelled
+    logits, _ = model(games.moves, _told(games, hide_winner), games.phases, games.side, where=where)
+    label = games.moves.roll(-1, dims=1).flatten()[where]
+    weight = real.float()
+    if phase_weights is not None:
+        weight = weight * phase_weights[games.phases.flatten()[where]]
+    if winner_weight != 1.0:
+        won = (games.winner < 2)[where // games.moves.shape[1]]
+        weight = torch.where(won, weight * winner_weight, weight)
+    loss = F.cross_entropy(logits.float(), label, reduction="none")
+    rank = _rank(logits.detach(), label)
+    return PolicyLoss(
+        loss=(loss * weight).sum(),
+        count=real.sum(),
+        top1=((rank == 1) & real).sum(),
+        top5=((rank >= 1) & (rank <= 5) & real).sum(),
+    )
+
+
+@torch.no_grad()
+def best_moves(model: nn.Module, games: GameBatch, *, hide_winner: Tensor | None = None) -> Tensor:
+    """The most likely next move at every position: int64 [B, T], for legality by ply."""
+    logits, _ = model(games.moves, _told(games, hide_winner), games.phases, games.side)
+    best: Tensor = logits.argmax(dim=-1)
+    return best
+
+
+class PolicyState:
+    """One model's view of N games in play: every move is read once, whoever made it.
+
+    ``start`` reads the openings, each ``step`` one more move of every game; both return float
+    logits [N, V] for the next move. The model should be in eval mode.
+    """
+
+    def __init__(self, model: NextMoveLSTM, winner: int | Sequence[int] = UNKNOWN_WINNER) -> None:
+        """``winner``: what the model is told, one id for all games or one a game."""
+        self._model = model
+        self._told = winner
+        self._device = model.head.weight.device
+
+    @torch.no_grad()
+    def start(self, contexts: Sequence[Sequence[int]], phases: Sequence[int]) -> Tensor:
+        """Read each game's moves so far (ids, at least one), with the phase they led to."""
+        lengths = torch.tensor([len(context) for context in contexts])
+        moves = torch.full((len(contexts), int(lengths.max())), PAD)
+        for row, context in zip(moves, contexts, strict=True):
+            row[: len(context)] = torch.tensor(context)
+        self._plies = lengths.to(self._device)
+        self._winner = self._ids(
+            [self._told] * len(contexts) if isinstance(self._told, int) else self._told
+        )
+        hidden, self._state = self._model.context(moves.to(self._device), lengths)
+        return self._logits(hidden, phases)
+
+    @torch.no_grad()
+    def step(self, moves: Sequence[int], phases: Sequence[int]) -> Tensor:
+        """Read one more move of every game."""
+        self._plies += 1
+        moves_ = self._ids(moves)[:, None]
+        embedded = self._model.embedding(moves_)
+        output, self._state = self._model.lstm(embedded, self._state)
+        return self._logits(output[:, 0], phases)
+
+    def keep(self, games: Sequence[int]) -> None:
+        """Go on with these games only, in this order; the others are over."""
+        index = self._ids(games)
+        self._plies, self._winner = self._plies[index], self._winner[index]
+        self._state = (self._state[0][:, index], self._state[1][:, index])
+
+    _state: State
+    _plies: Tensor
+    _winner: Tensor
+
+    def _logits(self, hidden: Tensor, phases: Sequence[int]) -> Tensor:
+        side = self._plies % 2
+        return self._model.logits(hidden, self._winner, self._ids(phases), side).float()
+
+    def _ids(self, values: Sequence[int]) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.int64, device=self._device)
+
+
+def _told(games: GameBatch, hide_winner: Tensor | None) -> Tensor:
+    if hide_winner is None:
+        return games.winner
+    return games.winner.masked_fill(hide_winner, UNKNOWN_WINNER)
+
+
+def _rank(logits: Tensor, label: Tensor) -> Tensor:
+    """1 for the most likely move; a tie counts against the label, and a NaN ranks nowhere (0)."""
+    own = logits.gather(-1, label[:, None])
+    return (logits >= own).sum(-1)
