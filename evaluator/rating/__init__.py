@@ -1,0 +1,1 @@
+"""Ratings from results, whatever was played. Needs numpy only."""
