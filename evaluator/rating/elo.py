@@ -31,9 +31,7 @@ def elo(scores: Scores) -> Interval:
 def normalized_elo(scores: Scores) -> Interval:
     """Elo in units of a single game's standard deviation: (mu - 1/2) / sigma x 800 / ln 10."""
     scale = NELO_PER_SIGMA / sqrt(scores.games_per_unit * scores.variance)
-    return _interval(
-        (scores.mean - 0.5) * scale, Z95 * scores.standard_error * scale, scores
-    )
+    return _interval((scores.mean - 0.5) * scale, Z95 * scores.standard_error * scale, scores)
 
 
 def los(scores: Scores) -> float:

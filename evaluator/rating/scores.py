@@ -66,9 +66,7 @@ def trinomial(wins: int, draws: int, losses: int) -> Scores:
     return _scores(_GAME_SCORES, (losses, draws, wins), games_per_unit=1)
 
 
-def _scores(
-    values: tuple[float, ...], counts: tuple[float, ...], *, games_per_unit: int
-) -> Scores:
+def _scores(values: tuple[float, ...], counts: tuple[float, ...], *, games_per_unit: int) -> Scores:
     if min(counts) < 0 or not any(counts):
         raise BadData(
             f"no match can have the results {counts}", hint="counts are at least 0, and one is more"
