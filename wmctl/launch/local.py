@@ -1,0 +1,92 @@
+"""Stages as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wm.stage.parent import PARENT
+from wm.stage.spec import Kind
+from wmctl.launch.base import Observation, StageJob
+
+MODULES: dict[Kind, str] = {"encode": "encoder", "train": "trainer", "arena": "evaluator"}
+
+GRACE = 30.0
+"""Seconds between SIGTERM and SIGKILL: time enough to save a checkpoint."""
+
+
+@dataclass(slots=True)
+class _Process:
+    job: StageJob
+    popen: subprocess.Popen[bytes]
+    output: Path
+    kill_at: float | None = None
+    """Monotonic time after which it is killed, once it was asked to stop."""
+
+
+class LocalLauncher:
+    """Runs each stage as ``python -m STAGE --spec ADDRESS``.
+
+    Stages stay in the conductor's process group, so that Ctrl-C reaches them, and die with it, so
+    that a killed conductor leaves nothing at work behind.
+    """
+
+    def __init__(self) -> None:
+        self._processes: dict[str, _Process] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="wmctl-")
+
+    def __enter__(self) -> LocalLauncher:
+        return self
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        """Stop what still runs, within the grace period, and wait for it."""
+        for process in self._processes.values():
+            self.stop(process.job)
+        while any(o.phase == "running" for o in self.observe()):
+            time.sleep(0.1)
+        self._folder.cleanup()
+        return False
+
+    def start(self, job: StageJob) -> None:
+        """Start the stage's process unless it runs already."""
+        if job.name in self._processes:
+            return
+        output = Path(self._folder.name) / f"{job.name}.out"
+        with output.open("wb") as out:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", MODULES[job.kind], "--spec", job.spec],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, PARENT: str(os.getpid())},
+            )
+        self._processes[job.name] = _Process(job, popen, output)
+
+    def observe(self) -> list[Observation]:
+        """Every process started here; those past their grace period are killed."""
+        observations = []
+        for process in self._processes.values():
+            status = process.popen.poll()
+            if status is None:
+                if process.kill_at and time.monotonic() > process.kill_at:
+                    process.popen.kill()
+                observations.append(Observation(process.job, "running"))
+                continue
+            code = 128 - status if status < 0 else status
+            output = process.output.read_bytes()[-20_000:].decode(errors="replace")
+            observations.append(Observation(process.job, "ended", code, output))
+        return observations
+
+    def stop(self, job: StageJob) -> None:
+        """SIGTERM now, SIGKILL after the grace period."""
+        process = self._processes.get(job.name)
+        if process and process.popen.poll() is None and process.kill_at is None:
+            process.popen.send_signal(signal.SIGTERM)
+            process.kill_at = time.monotonic() + GRACE

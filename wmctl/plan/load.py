@@ -1,0 +1,136 @@
+"""From a plan's name or path, ``--data`` and ``--set`` to a checked :class:`Plan`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from wm.errors import BadConfig, InputMissing
+from wmctl.plan.model import Plan
+
+_SHIPPED = resources.files("wmctl") / "plans"
+
+
+def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) -> Plan:
+    """Read a shipped plan by name or a YAML file by path, then apply overrides.
+
+    ``data`` holds ``NAME=SOURCE``, ``sets`` holds ``a.b=c`` with c in YAML.
+    Raises :class:`InputMissing` and :class:`BadConfig`.
+    """
+    tree = _read(name)
+    for assignment in data:
+        key, source = _split(assignment, "--data")
+        known = tree.get("data") or {}
+        if key not in known:
+            raise BadConfig(
+                f"plan {name} has no data named {key!r}{did_you_mean(key, known)}",
+                hint=f"its data: {', '.join(known) or 'none'}",
+            )
+        known[key]["source"] = _absolute(source)
+    for assignment in sets:
+        key, value = _split(assignment, "--set")
+        _assign(tree, key.split("."), yaml.safe_load(value), assignment)
+    try:
+        return Plan.model_validate(tree)
+    except ValidationError as error:
+        raise BadConfig(f"plan {name}: {explain_validation(error, Plan)}") from error
+
+
+def shipped_plans() -> list[str]:
+    """Names of the plans that come with wmctl."""
+    return sorted(p.name.removesuffix(".yaml") for p in _SHIPPED.iterdir() if ".yaml" in p.name)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` where a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem of a validation as one sentence that names the key."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        return f"unknown key {where!r}{did_you_mean(key, _field_names(model))}"
+    if first["type"] == "missing":
+        return f"{where!r} is missing"
+    return f"{where or 'the whole'}: {first['msg']} (got {_short(first['input'])})"
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise InputMissing(f"there is no plan file {name}")
+        text = path.read_text()
+    elif name in shipped_plans():
+        text = (_SHIPPED / f"{name}.yaml").read_text()
+    else:
+        raise InputMissing(
+            f"there is no plan {name!r}{did_you_mean(name, shipped_plans())}",
+            hint=f"shipped plans: {', '.join(shipped_plans())}; or give the path of a YAML file",
+        )
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadConfig(f"plan {name} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise BadConfig(f"plan {name} is not a mapping of keys")
+    return tree
+
+
+def _split(assignment: str, option: str) -> tuple[str, str]:
+    key, equals, value = assignment.partition("=")
+    if not (key and equals):
+        raise BadConfig(f"{option} {assignment}: expected NAME=VALUE")
+    return key, value
+
+
+def _absolute(source: str) -> str:
+    if source.startswith(("s3://", "made:")):
+        return source
+    return str(Path(source).expanduser().absolute())
+
+
+def _assign(tree: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
+    *parents, last = path
+    for i, part in enumerate(parents):
+        if part not in tree and i == 1:  # a stage, a datum or a verdict must exist already
+            raise BadConfig(
+                f"--set {assignment}: there is no {part!r}{did_you_mean(part, tree)}",
+                hint=f"known here: {', '.join(tree)}",
+            )
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise BadConfig(f"--set {assignment}: {part!r} holds a value, not keys")
+    tree[last] = value
+
+
+def _field_names(model: type[BaseModel]) -> set[str]:
+    """Every key that may appear anywhere in a model, for 'did you mean'."""
+    names: set[str] = set()
+    queue: list[Any] = [model]
+    seen: list[Any] = []
+    while queue:
+        item = queue.pop()
+        if any(item is s for s in seen):
+            continue
+        seen.append(item)
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            names |= item.model_fields.keys()
+            queue += [f.annotation for f in item.model_fields.values()]
+        queue += getattr(item, "__args__", ())
+    return names
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,120 @@
+"""A plan as people write it: data, stages, gates and verdicts."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+NAME = r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"
+"""Names become parts of Kubernetes object names: RFC 1035 labels, kept short."""
+
+
+def parse_duration(value: object) -> object:
+    """``90s``, ``10m``, ``2h`` or ``1d`` as a timedelta; everything else is left to pydantic."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)):
+        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+        return timedelta(**{unit: float(match[1])})
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class DataSource(_Part):
+    """Raw games that an encode stage reads."""
+
+    game: Literal["chess", "melee"]
+    source: str
+    """A path, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
+
+
+class Stage(BaseModel):
+    """One stage. What it is is said by exactly one of ``encode``, ``train`` and ``arena``;
+    every key that is not listed here is a setting of that stage's own configuration."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    encode: str | None = None
+    """Name of the data to encode."""
+    train: Literal["mlp", "lstm", "mamba2"] | None = None
+    """Kind of the model to train."""
+    arena: Literal["chess", "melee"] | None = None
+    """Game to compare players at."""
+    data: str | None = None
+    """Name of the encode stage whose data set a train or arena stage reads."""
+    players: list[str] | None = None
+    """Of an arena: stages (``train-chess``, ``train-chess/*``), anchors (``random``), or models
+    by alias or version (``champion``, ``base``); a trailing ``?`` leaves out what is not there."""
+    model: dict[str, Any] | None = None
+    """Of a train stage: the shape of the model."""
+    vary: dict[str, list[Any]] = {}
+    """Setting -> values: one variant of the stage per combination, named by its values."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keys that belong to the stage's own configuration."""
+        return dict(self.model_extra or {})
+
+
+class Gate(_Part):
+    """A condition between stages. What depends on a stage whose gate failed does not run."""
+
+    after: str
+    """Stage (and all its variants) whose outcome is judged."""
+    metric: str
+    """Name in the outcome's metrics."""
+    at_least: float | None = None
+    at_most: float | None = None
+    on_fail: Literal["stop", "continue"] = "stop"
+    """``continue`` records the failure and goes on."""
+
+
+class Criterion(_Part):
+    """One condition of a verdict, judged on an arena's result.
+
+    Where the figure has an interval the bound nearer to failing counts, so that a criterion that
+    holds does so at 95 % confidence.
+    """
+
+    metric: str
+    """``elo``, ``difference`` and ``score`` compare with ``against``; any other name is one of the
+    candidate's own metrics in the arena's result (``fallback_rate``, ``skill@h=10``)."""
+    against: str | None = None
+    """The opponent, for metrics of a pairing."""
+    above: float | None = None
+    below: float | None = None
+
+
+class Verdict(_Part):
+    """Promote or hold: the candidate is promoted when every criterion holds."""
+
+    arena: str
+    candidate: str
+    """A player of that arena."""
+    criteria: list[Criterion] = Field(min_length=1)
+    min_units: int = 0
+    """Fewer independent units (opening pairs, held-out games) than this never promote."""
+
+
+class Plan(_Part):
+    """The whole plan."""
+
+    name: str = Field(pattern=f"^{NAME}$")
+    about: str = ""
+    """What the plan is for, in a sentence."""
+    deadline: Duration | None = None
+    """Time from submission after which running stages are stopped (they save their state) and no
+    other is started: ``90s``, ``10m``, ``2h``."""
+    attempts: int = Field(3, ge=1)
+    """How often a stage is tried per submission when it ends with a retryable exit code."""
+    data: dict[Annotated[str, Field(pattern=f"^{NAME}$")], DataSource] = {}
+    stages: dict[Annotated[str, Field(pattern=f"^{NAME}$")], Stage] = Field(min_length=1)
+    gates: list[Gate] = []
+    verdicts: dict[str, Verdict] = {}

@@ -1,0 +1,1 @@
+"""A run: its history, what to do next, and the verdict."""
