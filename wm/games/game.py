@@ -26,6 +26,7 @@ class Reason(StrEnum):
     ILLEGAL_MOVE = "illegal_move"
     RESULT_MISMATCH = "result_mismatch"
     EMPTY = "empty"
+    NOT_DECISIVE = "not_decisive"  # refused by an option
     DUPLICATE = "duplicate"
 
 
