@@ -1,0 +1,165 @@
+"""Losses of the world model, and the metrics that go with them.
+
+Everything is a sum and a count in tensors, so that nothing waits for the device and batches of
+different sizes add up correctly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wm.models.melee_features import CATEGORIES, Frames, decode
+from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, prior, speed, split
+
+CHANGE_WEIGHT = 5.0
+"""Of frames on which a player's action changes: one in ten, and nearly all of the difficulty."""
+WEIGHTS = {
+    "position": 2.0,
+    "percent": 0.5,
+    "velocity": 2.0,
+    "dynamics": 0.5,
+    "binary": 0.5,
+    "action": 1.0,
+    "jumps": 0.25,
+    "l_cancel": 0.15,
+    "hurtbox": 0.15,
+    "ground": 0.15,
+    "last_attack": 0.15,
+}
+"""Of the terms of :func:`residual_loss`."""
+HUBER = 0.1
+"""Where the residual loss turns linear, in units of the residual's own scale. Most residuals are
+all but zero and a few are large; errors are judged by their mean absolute value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Sums over the predicted frames of a batch; the mean loss is ``sum / count``."""
+
+    sum: Tensor
+    """Scalar with gradient."""
+    count: Tensor
+    """Predicted frames, int64 scalar."""
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    """Name -> [2]: sum and count of a metric, without gradient."""
+
+
+class LossFunction(Protocol):
+    """Outputs [B, P, 1050] of the last P frames of records [B, T, 104] -> :class:`Loss`.
+
+    ``valid``, bool [B, T], is false beyond a game's end. The first ``burn_in`` predicted frames
+    have too little context to learn from and are left out. ``detail`` adds the metrics.
+    """
+
+    def __call__(
+        self,
+        outputs: Tensor,
+        records: Tensor,
+        scales: Scales,
+        *,
+        valid: Tensor | None = None,
+        burn_in: int = 0,
+        detail: bool = False,
+    ) -> Loss: ...
+
+
+def residual_loss(
+    outputs: Tensor,
+    records: Tensor,
+    scales: Scales,
+    *,
+    valid: Tensor | None = None,
+    burn_in: int = 0,
+    detail: bool = False,
+) -> Loss:
+    """The default: Huber on unit-variance residuals over the kinematic prior, CE, BCE.
+
+    A player's jump through a respawn is no motion: its position and percent are left out.
+    """
+    heads, last, target, mask = _align(outputs, records, valid, burn_in)
+    residual = (continuous(target) - prior(last)) / scales.residual
+    huber = F.smooth_l1_loss(heads.continuous, residual, beta=HUBER, reduction="none")
+    moved = ~teleported(last, target)
+    changed = target.action != last.action
+
+    terms = {
+        "position": (huber[..., 1:3].mean(-1) * moved).mean(-1),
+        "percent": (huber[..., 0] * moved).mean(-1),
+        "velocity": huber[..., 4:9].mean((-1, -2)),
+        "dynamics": torch.cat((huber[..., 3:4], huber[..., 9:]), -1).mean((-1, -2)),
+        "binary": _bce(heads, target),
+    }
+    weight = 1 + (CHANGE_WEIGHT - 1) * changed
+    for i, name in enumerate(CATEGORIES):
+        terms[name] = (_cross_entropy(heads, target, i) * weight).mean(-1)
+
+    total = torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum(0)
+    metrics = _metrics(heads, last, target, mask, scales) if detail else {}
+    return Loss((total * mask).sum(), mask.sum(), metrics)
+
+
+def teleported(last: Frames, target: Frames) -> Tensor:
+    """bool [..., 2]: players who lost a stock or jumped further than any speed explains."""
+    jump = (target.position - last.position - speed(last)).abs().amax(-1) > TELEPORT
+    return jump | (target.dynamics[..., 1] < last.dynamics[..., 1])
+
+
+def _align(
+    outputs: Tensor, records: Tensor, valid: Tensor | None, burn_in: int
+) -> tuple[Heads, Frames, Frames, Tensor]:
+    frames, count = decode(records), outputs.shape[1]
+    mask = torch.ones(records.shape[:2], dtype=torch.bool, device=records.device)
+    mask = (mask if valid is None else valid)[:, -count:].clone()
+    mask[:, :burn_in] = False
+    return split(outputs), frames[:, -count - 1 : -1], frames[:, -count:], mask
+
+
+def _bce(heads: Heads, target: Frames) -> Tensor:
+    loss = F.binary_cross_entropy_with_logits(heads.binary, target.binary, reduction="none")
+    return loss.mean((-1, -2))
+
+
+def _cross_entropy(heads: Heads, target: Frames, i: int) -> Tensor:
+    """[B, P, 2]: cross-entropy in nats of category ``i``."""
+    logits, ids = heads.categories[i], target.categories[..., i]
+    return F.cross_entropy(logits.flatten(0, -2), ids.flatten(), reduction="none").view(ids.shape)
+
+
+@torch.no_grad()
+def _metrics(
+    heads: Heads, last: Frames, target: Frames, mask: Tensor, scales: Scales
+) -> dict[str, Tensor]:
+    """One-step metrics of both players, teacher-forced; respawns are left out of positions."""
+    guess, truth = prior(last) + heads.continuous * scales.residual, continuous(target)
+    error = (guess - truth).abs()
+    both = mask.unsqueeze(-1).expand(*mask.shape, 2)
+    moved = both & ~teleported(last, target)
+    right = heads.categories[0].argmax(-1) == target.action
+    changed = both & (target.action != last.action)
+    glide = (last.position + speed(last) - target.position).abs()
+    return {
+        "position_mae": _mean(error[..., 1:3].mean(-1), moved),
+        "position_mae_copy": _mean((last.position - target.position).abs().mean(-1), moved),
+        "position_mae_constant_velocity": _mean(glide.mean(-1), moved),
+        "percent_mae": _mean(error[..., 0], moved),
+        "percent_mae_copy": _mean((last.core - target.core)[..., 0].abs(), moved),
+        "velocity_mae": _mean(error[..., 4:9].mean(-1), both),
+        "velocity_mae_copy": _mean((last.velocity - target.velocity).abs().mean(-1), both),
+        "binary_accuracy": _mean(
+            ((heads.binary > 0) == (target.binary > 0.5)).float().mean(-1), both
+        ),
+        "action_accuracy": _mean(right, both),
+        "action_accuracy_copy": _mean(target.action == last.action, both),
+        "change_accuracy": _mean(right, changed),
+        "change_accuracy_player0": _mean(right[..., 0], changed[..., 0]),
+    }
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """[2]: sum of ``values`` over ``where``, and how many there are."""
+    return torch.stack(((values * where).sum().double(), where.sum().double()))
