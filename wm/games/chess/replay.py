@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import rust_pgn_reader_python_binding as rust
@@ -48,7 +49,7 @@ def replay(texts: Sequence[str], options: ChessOptions) -> Iterator[Game | Rejec
         except Rejected as rejected:
             yield rejected
             continue
-        rows = {"moves": own_moves.copy(), "phases": own_phases[1:].copy()}
+        rows: dict[str, NDArray[Any]] = {"moves": own_moves.copy(), "phases": own_phases[1:].copy()}
         yield Game(identity(own_moves, winner), rows, {"winner": winner})
 
 

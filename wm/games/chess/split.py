@@ -118,14 +118,14 @@ class _Collector:
 
     def _result_end(self, line: str, start: int) -> int:
         for mark in _MARK.finditer(line, start):
-            token = mark[0]
-            if token[0] == "{":
-                self.in_comment = token[-1] != "}"
-            elif token == "(":
+            sign = mark[0]
+            if sign[0] == "{":
+                self.in_comment = sign[-1] != "}"
+            elif sign == "(":
                 self._depth += 1
-            elif token == ")":
+            elif sign == ")":
                 self._depth = max(0, self._depth - 1)
-            elif token[0] != ";" and not self._depth:
+            elif sign[0] != ";" and not self._depth:
                 return mark.end()
         return 0
 

@@ -65,7 +65,9 @@ def decode(token: int) -> str:
     return MOVES[token - 2]
 
 
-def encode_squares(origin: ArrayLike, target: ArrayLike, promotion: ArrayLike) -> NDArray[np.uint16]:
+def encode_squares(
+    origin: ArrayLike, target: ArrayLike, promotion: ArrayLike
+) -> NDArray[np.uint16]:
     """Ids of moves given as squares 0-63 and promotions (none -1, N 2, B 3, R 4, Q 5), all [n]."""
     pieces = np.asarray(promotion, np.intp) + 1
     ids: NDArray[np.uint16] = _BY_SQUARES[pieces, np.asarray(origin), np.asarray(target)]
