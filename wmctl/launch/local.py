@@ -22,6 +22,13 @@ GRACE = 30.0
 """Seconds between SIGTERM and SIGKILL: time enough to save a checkpoint."""
 
 
+def cpu_count() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(slots=True)
 class _Process:
     job: StageJob

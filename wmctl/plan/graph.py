@@ -14,8 +14,9 @@ from evaluator.config import ANCHORS, ArenaConfig
 from trainer.config import TrainConfig
 from wm.errors import BadConfig
 from wm.stage.spec import Kind
-from wmctl.plan.load import did_you_mean, explain_validation
+from wmctl.plan.load import explain_validation
 from wmctl.plan.model import NAME, Plan, Stage
+from wmctl.plan.words import did_you_mean
 
 SETTINGS: dict[Kind, type[EncodeConfig] | type[TrainConfig] | type[ArenaConfig]] = {
     "encode": EncodeConfig,
@@ -164,11 +165,11 @@ def _node(
                 f"{did_you_mean(str(stage.encode), plan.data)}"
             )
         source = plan.data[stage.encode]
-        game = source.game
+        game: str = source.game
         settings |= {"game": game, "name": stage.encode, "source": source.source}
     else:
         data = _encode_node(nodes, name, stage.data) if stage.data or kind == "train" else None
-        game = stage.arena or nodes[data].game  # type: ignore[index]  # train always has data
+        game = stage.arena or nodes[data].game  # type: ignore[index]
         if data:
             settings["data"] = f"datasets/{nodes[data].config['name']}/pending"
         if kind == "train":
@@ -190,8 +191,16 @@ def _node(
         config=config.model_dump(mode="json"),
         data=data,
         seats=seats,
-        cpus=config.cpus,
+        cpus=_cpus(config),
     )
+
+
+def _cpus(config: EncodeConfig | TrainConfig | ArenaConfig) -> int:
+    if isinstance(config, EncodeConfig):
+        return config.workers
+    if isinstance(config, TrainConfig):
+        return config.threads * config.processes
+    return config.threads
 
 
 def _encode_node(nodes: Mapping[str, Node], name: str, data: str | None) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from wm.errors import BadConfig, InputMissing
 from wmctl.plan.model import Plan
+from wmctl.plan.words import did_you_mean
 
 _SHIPPED = resources.files("wmctl") / "plans"
 
@@ -45,12 +45,6 @@ def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) 
 def shipped_plans() -> list[str]:
     """Names of the plans that come with wmctl."""
     return sorted(p.name.removesuffix(".yaml") for p in _SHIPPED.iterdir() if ".yaml" in p.name)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` where a known word is near, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:

@@ -101,6 +101,8 @@ class Verdict(_Part):
     criteria: list[Criterion] = Field(min_length=1)
     min_units: int = 0
     """Fewer independent units (opening pairs, held-out games) than this never promote."""
+    alias: str | None = None
+    """Alias that a promoted candidate gets, such as ``champion``."""
 
 
 class Plan(_Part):

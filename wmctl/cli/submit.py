@@ -1,0 +1,81 @@
+"""``wmctl submit``: run a plan to its verdict, or go on where an earlier submission stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+
+import click
+
+from wm.errors import Exit
+from wm.store import Store, open_store
+from wm.store.lease import Lease, owner
+from wmctl.launch.local import LocalLauncher, cpu_count
+from wmctl.plan.graph import resolve
+from wmctl.plan.load import load_plan
+from wmctl.plan.references import model_finder
+from wmctl.report.page import PageKeeper
+from wmctl.run.conductor import Conductor
+from wmctl.run.decide import RunState, read_state
+from wmctl.run.history import Event, History
+from wmctl.run.spec import RunSpec, submit
+from wmctl.show.outcome import show_outcome
+from wmctl.show.progress import LiveProgress, PlainProgress, Progress
+
+
+@click.command()
+@click.argument("plan")
+@click.option("--data", multiple=True, metavar="NAME=SOURCE", help="Read NAME from SOURCE instead.")
+@click.option("--set", "sets", multiple=True, metavar="A.B=C", help="Change a key of the plan.")
+@click.option("--new", is_flag=True, help="Start another run though this plan has one already.")
+@click.option("--cpus", type=click.IntRange(1), help="Processor cores to use (default: all).")
+@click.pass_obj
+def command(
+    store: str, plan: str, data: tuple[str, ...], sets: tuple[str, ...], new: bool, cpus: int | None
+) -> int:
+    """Run PLAN (a shipped plan's name or a YAML file) to its verdict.
+
+    Stages run as processes of this machine. Ctrl-C stops them after they have saved their state;
+    submitting the same plan again goes on from there and repeats nothing.
+
+    \b
+    Examples:
+      wmctl submit demo
+      wmctl submit demo --data melee=replays/ --data chess=games.pgn.xz
+      wmctl submit my-plan.yaml --set stages.train-chess.steps=2000
+    """
+    opened = open_store(store)
+    checked = load_plan(plan, data=data, sets=sets)
+    spec = submit(opened, checked, resolve(checked, model_finder(opened)), anew=new)
+    state = read_state(spec, History(opened, spec.run).events)
+    if state.finished and state.finished.code == Exit.OK:
+        click.echo(f"{spec.run} is finished; --new runs the plan again")
+    else:
+        click.echo(f"{spec.run}: {len(spec.nodes)} stages; store {opened.url}")
+        _conduct(opened, spec, cpus or cpu_count())
+        state = read_state(spec, History(opened, spec.run).events)
+    return show_outcome(opened, spec, state)
+
+
+def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
+    with ExitStack() as stack:
+        lease = stack.enter_context(Lease.acquire(store, f"runs/{spec.run}/lease.json", owner()))
+        launcher = stack.enter_context(LocalLauncher())
+        progress: Progress = PlainProgress(spec, store)
+        if sys.stdout.isatty():
+            progress = stack.enter_context(LiveProgress(spec, store))
+        page = PageKeeper(store, spec)
+
+        def tell(event: Event) -> None:
+            progress.tell(event)
+            page.tell(event)
+
+        def tick(state: RunState) -> None:
+            progress.tick(state)
+            page.tick(state)
+
+        conductor = Conductor(spec, store, launcher, cpus=cpus, tell=tell, tick=tick)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: conductor.interrupted.set())
+        conductor.run(lease)

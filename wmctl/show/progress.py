@@ -1,0 +1,143 @@
+"""A run's progress: a live table in a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from wm.stage.spec import Heartbeat, attempt_prefix
+from wm.store import NotFound, Store
+from wmctl.run.decide import NodeState, RunState
+from wmctl.run.history import Event
+from wmctl.run.spec import RunSpec
+from wmctl.show import phrases
+
+COLOURS = {
+    "waiting": "dim",
+    "running": "cyan",
+    "done": "green",
+    "failed": "red",
+    "blocked": "yellow",
+}
+
+REFRESH = 1.0
+"""Seconds between looks at the heartbeats in a terminal."""
+PLAIN_EVERY = 15.0
+"""Seconds between progress lines where output is no terminal."""
+
+
+class Progress(Protocol):
+    """Shows a run while it goes on."""
+
+    def tell(self, event: Event) -> None:
+        """Show an event."""
+
+    def tick(self, state: RunState) -> None:
+        """Look at the state again."""
+
+
+def heartbeat(store: Store, run: str, stage: str, attempt: int) -> Heartbeat | None:
+    """The newest heartbeat of an attempt, None before its first."""
+    try:
+        data = store.get(f"{attempt_prefix(run, stage, attempt)}/heartbeat.json")
+        return Heartbeat.model_validate_json(data)
+    except (NotFound, ValidationError):
+        return None
+
+
+def table(spec: RunSpec, state: RunState, store: Store) -> Table:
+    """One row per stage: phase, how far it is, how long it takes."""
+    rows = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("stage", "phase", "", "progress", "time"):
+        rows.add_column(title, no_wrap=title != "progress")
+    for node in spec.nodes:
+        own = state.nodes[node.name]
+        beat = None
+        if own.phase == "running":
+            beat = heartbeat(store, spec.run, node.name, own.attempt)
+        bar = ProgressBar(total=beat.total, completed=beat.done, width=20) if beat else ""
+        rows.add_row(
+            node.label, Text(own.phase, COLOURS[own.phase]), bar, _detail(own, beat), _time(own)
+        )
+    return rows
+
+
+class PlainProgress:
+    """Lines with the time in front; for logs and pipes."""
+
+    def __init__(self, spec: RunSpec, store: Store) -> None:
+        self._spec, self._store = spec, store
+        self._shown_at = time.monotonic()
+
+    def tell(self, event: Event) -> None:
+        """Print the event."""
+        click.echo(f"{phrases.clock(event.time)} {phrases.event(event)}")
+
+    def tick(self, state: RunState) -> None:
+        """Now and then, print how far the running stages are."""
+        if time.monotonic() - self._shown_at < PLAIN_EVERY:
+            return
+        self._shown_at = time.monotonic()
+        for stage, node in state.nodes.items():
+            beat = heartbeat(self._store, self._spec.run, stage, node.attempt)
+            if node.phase == "running" and beat:
+                click.echo(f"{phrases.clock(time.time())} {stage} {phrases.heartbeat(beat)}")
+
+
+class LiveProgress:
+    """A table that is drawn again as the run goes on, events above it."""
+
+    def __init__(self, spec: RunSpec, store: Store) -> None:
+        self._spec, self._store = spec, store
+        self._live = Live(console=Console(highlight=False), auto_refresh=False)
+        self._shown_at = 0.0
+
+    def __enter__(self) -> LiveProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def tell(self, event: Event) -> None:
+        """Print what is worth a line of its own."""
+        if event.event in ("gate", "verdict") or (event.event == "ended" and event.code):
+            self._live.console.print(Text(phrases.event(event)))
+        self._shown_at = 0.0
+
+    def tick(self, state: RunState) -> None:
+        """Draw the table again."""
+        if time.monotonic() - self._shown_at < REFRESH:
+            return
+        self._shown_at = time.monotonic()
+        self._live.update(table(self._spec, state, self._store), refresh=True)
+
+
+def _detail(node: NodeState, beat: Heartbeat | None) -> str:
+    if beat:
+        return phrases.heartbeat(beat)
+    if node.phase == "blocked":
+        return node.why
+    if node.phase in ("done", "failed") and node.last:
+        return phrases.event(node.last).partition(" ")[2]
+    return ""
+
+
+def _time(node: NodeState) -> str:
+    if node.phase == "running":
+        return phrases.duration(time.time() - node.started)
+    return phrases.duration(node.ended - node.started) if node.ended and node.started else ""
