@@ -77,7 +77,7 @@ class ArenaConfig(_Settings):
     """Chess: openings of each pairing, each played twice with colours reversed."""
     openings: str | None = None
     """Chess: PGN or TSV file of openings; without it a book is generated from the rules."""
-    opening_plies: int = Field(8, ge=1)
+    opening_plies: int = Field(8, ge=2)
     """Chess: length of generated openings, and the least length taken from a file. Models see no
     context shorter than 8 plies in training."""
     max_plies: int = Field(300, ge=10)

@@ -41,7 +41,7 @@ def los(scores: Scores) -> float:
 
 def elo_of_score(score: float) -> float:
     """Elo difference at which the stronger player scores ``score`` (0..1, exclusive)."""
-    return -400 * log10(1 / score - 1)
+    return 400 * log10(score / (1 - score))
 
 
 def score_of_elo(elo: float) -> float:

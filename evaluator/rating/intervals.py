@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from wm.artifacts.result import Interval
 
@@ -27,13 +26,13 @@ def wilson(successes: int, n: int, z: float = Z95) -> Interval:
     return Interval(value=share, low=low, high=high, n=n)
 
 
-def clustered_mean(totals: Sequence[float], sizes: Sequence[int], z: float = Z95) -> Interval:
+def clustered_mean(totals: ArrayLike, sizes: ArrayLike, z: float = Z95) -> Interval:
     """Mean over all items of several clusters, with the cluster-robust interval of a ratio.
 
     ``totals[g]`` is the sum over the ``sizes[g]`` items of cluster g; ``n`` of the result counts
     clusters, because items of one game are not independent.
     """
-    total, size = np.asarray(totals, float), np.asarray(sizes, float)
+    total, size = np.asarray(totals, np.float64), np.asarray(sizes, np.float64)
     mean = float(total.sum() / size.sum())
     half = z * float(np.sqrt(np.square(total - mean * size).sum()) / size.sum())
     return Interval(value=mean, low=mean - half, high=mean + half, n=len(size))

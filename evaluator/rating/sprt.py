@@ -98,4 +98,5 @@ def _with_expectation_zero(observed: Array, x: Array) -> Array:
             low = theta
         else:
             high = theta
-    return observed / (1 + theta * x)
+    p: Array = observed / (1 + theta * x)
+    return p
