@@ -1,0 +1,142 @@
+"""An HTTP proxy on loopback that fails on demand, between boto and an S3 server."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+OLD_DATE = "Thu, 01 Jan 2015 00:00:00 GMT"
+
+
+class Fault(Enum):
+    """What goes wrong with one request."""
+
+    INTERNAL = (500, "InternalError")
+    SLOW_DOWN = (503, "SlowDown")
+    SKEWED = (403, "RequestTimeTooSkewed")
+    EXPIRED = (403, "ExpiredToken")
+    DENIED = (403, "AccessDenied")
+    DAMAGED = "the answer's last byte is another"
+    TRUNCATED = "the answer ends in the middle of its body"
+    RESET = "the connection is reset in the middle of the answer's body"
+    UNHEARD = "the server carries the request out, and its answer is lost"
+
+
+@dataclass
+class FaultyProxy:
+    """Passes requests on to ``port``, except for those that :meth:`fail` has planned."""
+
+    port: int
+    endpoint: str = ""
+    requests: list[str] = field(default_factory=list)
+    """Method and path of every request that came, with the fault it met."""
+    _planned: list[tuple[Fault, str]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, fault: Fault, *, times: int = 1, request: str = "") -> None:
+        """Let the next ``times`` requests fail whose "METHOD /path" contains ``request``."""
+        self._planned += [(fault, request)] * times
+
+    def take(self, line: str) -> Fault | None:
+        """The fault for a request, if one is planned."""
+        with self._lock:
+            match = next((plan for plan in self._planned if plan[1] in line), None)
+            if match:
+                self._planned.remove(match)
+            self.requests.append(f"{line} {match[0].name}" if match else line)
+            return match[0] if match else None
+
+
+@contextmanager
+def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
+    """A proxy to the server at ``port`` of this machine."""
+    proxy = FaultyProxy(port)
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.proxy = proxy
+    proxy.endpoint = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    proxy: FaultyProxy
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        proxy = cast(_Server, self.server).proxy
+        fault = proxy.take(f"{self.command} {self.path}")
+        if fault and isinstance(fault.value, tuple):
+            self._refuse(*fault.value)
+            return
+        status, headers, data = self._forward(proxy.port, body)
+        if fault is Fault.UNHEARD:
+            self._reset()
+            return
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if fault is Fault.DAMAGED:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        broken = fault in (Fault.TRUNCATED, Fault.RESET)
+        self.wfile.write(data[: len(data) // 2] if broken else data)
+        self.close_connection = broken
+        if fault is Fault.RESET:
+            self._reset()
+
+    do_PUT = do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _refuse(self, status: int, code: str) -> None:
+        xml = f"<Error><Code>{code}</Code><Message>planned</Message></Error>".encode()
+        self.send_response_only(status)
+        self.send_header("Date", OLD_DATE)
+        self.send_header("Content-Length", str(len(xml)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(xml)
+
+    def _forward(self, port: int, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        upstream = http.client.HTTPConnection("127.0.0.1", port)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in ("expect", "connection"):
+                    upstream.putheader(name, value)
+            upstream.endheaders(body)
+            answer = upstream.getresponse()
+            data = answer.read()
+        finally:
+            upstream.close()
+        headers = [(n, v) for n, v in answer.getheaders() if n.lower() != "transfer-encoding"]
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            headers.append(("Content-Length", str(len(data))))
+        return answer.status, headers, data
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
