@@ -104,7 +104,8 @@ class ModelPlayer:
         self.turns.games.extend(games)
         self.turns.plies.extend(len(game.tokens) for game in games)
         self.turns.raw_legal.extend(map(bool, legal[rows, logits.argmax(axis=1)]))
-        self.turns.fallback.extend(not hit for hit in legal[rows[:, None], likeliest].any(axis=1))
+        hits = np.take_along_axis(legal, likeliest, axis=1).sum(axis=1)
+        self.turns.fallback.extend(map(bool, hits == 0))
         self.turns.legal_mass.extend(mass.tolist())
 
     def _pick(self, game: Game, logits: NDArray[np.float32]) -> int:

@@ -66,7 +66,8 @@ def copies_only(pairing: Pairing) -> bool:
 def pair_scores(a: str, games: Sequence[Game]) -> NDArray[np.float64]:
     """Mean score of ``a`` in each pair of games, [pairs]."""
     scores = np.array([game.score(a) for game in games])
-    return np.add(scores[::2], scores[1::2]) / 2
+    paired: NDArray[np.float64] = (scores[::2] + scores[1::2]) / 2
+    return paired
 
 
 def turn_metrics(turns: Turns) -> dict[str, Interval]:
