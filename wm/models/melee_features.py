@@ -14,22 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from wm.games.melee import schema
+from wm.games.melee.vocabulary import VOCABULARY
 
 CORE = ("percent", "x", "y", "shield")
 VELOCITY = ("self_x_air", "self_y", "self_x_ground", "knockback_x", "knockback_y")
 DYNAMICS = ("hitlag", "stocks", "combo")
 BINARY = ("facing", "invulnerable", "on_ground")
 CATEGORIES = {
-    "action": 400,
-    "jumps": 8,
-    "l_cancel": 3,
-    "hurtbox": 3,
-    "ground": 32,
-    "last_attack": 64,
+    name: VOCABULARY[name]
+    for name in ("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack")
 }
 """Predicted categorical columns and the sizes of their vocabularies, in head order."""
-CHARACTERS, STAGES, AGES = 33, 33, 150
-"""Vocabulary sizes of what is seen but not predicted: internal character, external stage, age."""
+CHARACTERS, AGES, STAGES = VOCABULARY["character"], VOCABULARY["state_age"], 33
+"""Vocabulary sizes of what is seen but not predicted: internal character, age, external stage."""
 CONTROLLER = 13
 """Inputs per player: main stick x y, c-stick x y, shoulder, eight buttons; all in 0..1."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wm.models.melee_features import CATEGORIES, CORE, DYNAMICS, VELOCITY, Frames, numeric
+from wm.models.melee_features import BINARY, CATEGORIES, CORE, DYNAMICS, VELOCITY, Frames, numeric
 
 OUTPUTS = 1050
 """8 core, 6 binary, 10 velocity, 6 dynamics, 2 x 510 categorical; player 0 before player 1."""
@@ -22,26 +22,37 @@ TELEPORT = 30.0
 
 
 class Heads(NamedTuple):
-    """Outputs by meaning; ``...`` are the leading dimensions of the outputs."""
+    """Predicted frames; ``...`` are the leading dimensions of the outputs."""
 
     continuous: Tensor
-    """[..., 2, 12]: scaled residuals of CONTINUOUS over :func:`prior`."""
+    """[..., 2, 12]: CONTINUOUS in game units."""
+    residual: Tensor
+    """[..., 2, 12]: the same as scaled residuals over :func:`prior`."""
     binary: Tensor
     """[..., 2, 3]: logits."""
     categories: tuple[Tensor, ...]
     """[..., 2, size] logits for each of CATEGORIES."""
 
 
-def split(outputs: Tensor) -> Heads:
-    """[..., 1050] -> :class:`Heads`."""
+def read(outputs: Tensor, last: Frames, scales: Scales) -> Heads:
+    """Outputs [..., 1050] as the prediction of the frame after ``last`` [...]."""
     core, binary, velocity, dynamics, categories = (
         part.reshape(*part.shape[:-1], 2, -1)
         for part in torch.split(outputs, [8, 6, 10, 6, 1020], -1)
     )
+    residual = torch.cat((core, velocity, dynamics), -1)
+    logits = torch.split(categories, list(CATEGORIES.values()), -1)
+    held = last.categories.unsqueeze(-1)
     return Heads(
-        continuous=torch.cat((core, velocity, dynamics), -1),
-        binary=binary,
-        categories=tuple(torch.split(categories, list(CATEGORIES.values()), -1)),
+        continuous=prior(last) + residual * scales.residual,
+        residual=residual,
+        binary=binary + (2 * last.binary - 1) * scales.binary_hold,
+        categories=tuple(
+            table.scatter_add(
+                -1, held[..., i, :], hold.to(table.dtype).expand(held[..., i, :].shape)
+            )
+            for i, (table, hold) in enumerate(zip(logits, scales.category_hold, strict=True))
+        ),
     )
 
 
@@ -76,12 +87,19 @@ def prior(frames: Frames) -> Tensor:
 class Scales(nn.Module):
     """Units of a model's inputs and residuals, fitted on training frames, saved with the weights.
 
-    Buffers, not parameters: ``mean`` and ``std`` of the inputs, ``residual`` of the targets.
+    Buffers, not parameters.
     """
 
     mean: Tensor
+    """[28 or 29]: of a player's numbers; 0 for flags and controllers."""
     std: Tensor
+    """[28 or 29]: of a player's numbers; 1 for flags and controllers."""
     residual: Tensor
+    """[12]: root mean square of the residuals of CONTINUOUS over :func:`prior`."""
+    binary_hold: Tensor
+    """[3]: log-odds that a flag stays as it is."""
+    category_hold: Tensor
+    """[6]: logit of staying that, beside zeros, gives the share of frames that stay."""
 
     def __init__(self, state_age_embed: bool) -> None:
         super().__init__()
@@ -90,6 +108,8 @@ class Scales(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
         self.register_buffer("residual", torch.ones(len(CONTINUOUS)))
+        self.register_buffer("binary_hold", torch.zeros(len(BINARY)))
+        self.register_buffer("category_hold", torch.zeros(len(CATEGORIES)))
 
     @torch.no_grad()
     def fit(self, frames: Frames) -> None:
@@ -99,6 +119,16 @@ class Scales(nn.Module):
         self.mean[:count] = numbers.mean(0)[:count]
         self.std[:count] = numbers.std(0).clamp(min=1e-3)[:count]
 
-        residual = (continuous(frames[:, 1:]) - prior(frames[:, :-1])).flatten(0, -2)
-        self.residual.copy_(residual.clamp(-TELEPORT, TELEPORT).square().mean(0).sqrt())
-        self.residual.clamp_(min=1e-3)
+        last, target = frames[:, :-1], frames[:, 1:]
+        residual = (continuous(target) - prior(last)).flatten(0, -2).clamp(-TELEPORT, TELEPORT)
+        self.residual.copy_(residual.square().mean(0).sqrt().clamp(min=1e-3))
+        self.binary_hold.copy_(_log_odds(last.binary == target.binary))
+        others = torch.tensor(list(CATEGORIES.values()), device=self.mean.device) - 1.0
+        self.category_hold.copy_(_log_odds(last.categories == target.categories) + others.log())
+
+
+def _log_odds(stays: Tensor) -> Tensor:
+    """Log-odds of [..., n] over all but the last dimension, as if one more had stayed or not."""
+    stays = stays.flatten(0, -2)
+    yes = stays.sum(0)
+    return ((yes + 1) / (len(stays) - yes + 1)).log()

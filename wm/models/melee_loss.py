@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wm.models.melee_features import CATEGORIES, Frames, decode
-from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, prior, speed, split
+from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, prior, read, speed
 
 CHANGE_WEIGHT = 5.0
 """Of frames on which a player's action changes: one in ten, and nearly all of the difficulty."""
@@ -81,9 +81,10 @@ def residual_loss(
 
     A player's jump through a respawn is no motion: its position and percent are left out.
     """
-    heads, last, target, mask = _align(outputs, records, valid, burn_in)
+    last, target, mask = align(records, outputs.shape[1], valid, burn_in)
+    heads = read(outputs, last, scales)
     residual = (continuous(target) - prior(last)) / scales.residual
-    huber = F.smooth_l1_loss(heads.continuous, residual, beta=HUBER, reduction="none")
+    huber = F.smooth_l1_loss(heads.residual, residual, beta=HUBER, reduction="none")
     moved = ~teleported(last, target)
     changed = target.action != last.action
 
@@ -99,7 +100,7 @@ def residual_loss(
         terms[name] = (_cross_entropy(heads, target, i) * weight).mean(-1)
 
     total = torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum(0)
-    metrics = _metrics(heads, last, target, mask, scales) if detail else {}
+    metrics = _metrics(heads, last, target, mask) if detail else {}
     return Loss((total * mask).sum(), mask.sum(), metrics)
 
 
@@ -109,14 +110,16 @@ def teleported(last: Frames, target: Frames) -> Tensor:
     return jump | (target.dynamics[..., 1] < last.dynamics[..., 1])
 
 
-def _align(
-    outputs: Tensor, records: Tensor, valid: Tensor | None, burn_in: int
-) -> tuple[Heads, Frames, Frames, Tensor]:
-    frames, count = decode(records), outputs.shape[1]
-    mask = torch.ones(records.shape[:2], dtype=torch.bool, device=records.device)
-    mask = (mask if valid is None else valid)[:, -count:].clone()
+def align(
+    records: Tensor, count: int, valid: Tensor | None, burn_in: int
+) -> tuple[Frames, Frames, Tensor]:
+    """Frames before the last ``count``, the last ``count``, and which of these count: [B, P]."""
+    frames = decode(records)
+    if valid is None:
+        valid = torch.ones(records.shape[:2], dtype=torch.bool, device=records.device)
+    mask = valid[:, -count:].clone()
     mask[:, :burn_in] = False
-    return split(outputs), frames[:, -count - 1 : -1], frames[:, -count:], mask
+    return frames[:, -count - 1 : -1], frames[:, -count:], mask
 
 
 def _bce(heads: Heads, target: Frames) -> Tensor:
@@ -131,12 +134,9 @@ def _cross_entropy(heads: Heads, target: Frames, i: int) -> Tensor:
 
 
 @torch.no_grad()
-def _metrics(
-    heads: Heads, last: Frames, target: Frames, mask: Tensor, scales: Scales
-) -> dict[str, Tensor]:
+def _metrics(heads: Heads, last: Frames, target: Frames, mask: Tensor) -> dict[str, Tensor]:
     """One-step metrics of both players, teacher-forced; respawns are left out of positions."""
-    guess, truth = prior(last) + heads.continuous * scales.residual, continuous(target)
-    error = (guess - truth).abs()
+    error = (heads.continuous - continuous(target)).abs()
     both = mask.unsqueeze(-1).expand(*mask.shape, 2)
     moved = both & ~teleported(last, target)
     right = heads.categories[0].argmax(-1) == target.action
