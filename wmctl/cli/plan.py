@@ -10,10 +10,10 @@ from rich.table import Table
 
 from wm.store import open_store
 from wmctl.launch.local import cpu_count
-from wmctl.plan.estimate import estimate, makespan
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
 from wmctl.plan.references import model_finder
+from wmctl.run.estimate import estimate, makespan
 from wmctl.show import phrases
 
 

@@ -10,13 +10,13 @@ import click
 
 from wm.errors import Exit
 from wm.store import Store, open_store
-from wm.store.lease import Lease, owner
+from wm.store.lease import Lease, Owner
 from wmctl.launch.local import LocalLauncher, cpu_count
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
 from wmctl.plan.references import model_finder
 from wmctl.report.page import PageKeeper
-from wmctl.run.conductor import Conductor
+from wmctl.run.conductor import LEASE_TTL, Conductor
 from wmctl.run.decide import RunState, read_state
 from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec, submit
@@ -60,7 +60,8 @@ def command(
 
 def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
     with ExitStack() as stack:
-        lease = stack.enter_context(Lease.acquire(store, f"runs/{spec.run}/lease.json", owner()))
+        key = f"runs/{spec.run}/lease.json"
+        lease = stack.enter_context(Lease.acquire(store, key, Owner.here(), LEASE_TTL))
         launcher = stack.enter_context(LocalLauncher())
         progress: Progress = PlainProgress(spec, store)
         if sys.stdout.isatty():

@@ -197,7 +197,7 @@ def _node(
 
 def _cpus(config: EncodeConfig | TrainConfig | ArenaConfig) -> int:
     if isinstance(config, EncodeConfig):
-        return config.workers
+        return config.cpus
     if isinstance(config, TrainConfig):
         return config.threads * config.processes
     return config.threads

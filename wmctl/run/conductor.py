@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 
+from wm.artifacts.model import read_aliases, set_alias
 from wm.artifacts.result import ArenaResult
 from wm.errors import Exit, explain
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
@@ -29,6 +31,8 @@ from wmctl.run.verdict import judge
 
 POLL = 0.2
 """Seconds between looks at the running stages."""
+LEASE_TTL = 60.0
+"""Seconds that a run's lease is held for; renewed at a third of it."""
 
 
 class Conductor:
@@ -67,7 +71,7 @@ class Conductor:
                 return state.finished.code or 0
             if self.interrupted.is_set():
                 return self._interrupt(lease)
-            lease.renew()
+            _keep(lease)
             actions = next_actions(self._spec, self._history.events, time.time(), cpus=self._cpus)
             for action in actions:
                 self._carry_out(action)
@@ -171,6 +175,9 @@ class Conductor:
             self._store.get(state.nodes[verdict.arena].result["result"])
         )
         judgement = judge(verdict, result)
+        # Before the event: a conductor that dies between the two sets the alias again.
+        if verdict.alias and judgement.outcome == "promote" and judgement.model:
+            self._set_alias(verdict.alias, judgement.model)
         self._append(
             "verdict",
             name=action.name,
@@ -179,13 +186,22 @@ class Conductor:
             detail=judgement.model_dump(mode="json"),
         )
 
+    def _set_alias(self, alias: str, model: str) -> None:
+        _, name, version = model.split("/")
+        while True:
+            aliases, tag = read_aliases(self._store, name)
+            if aliases.get(alias) == version:
+                return
+            with contextlib.suppress(Conflict):  # somebody changed another alias meanwhile
+                set_alias(self._store, name, alias, version, tag)
+
     def _interrupt(self, lease: Lease) -> int:
         """Stop every stage within its grace period and settle what it left."""
         while running := [o for o in self._launcher.observe() if o.phase == "running"]:
             for seen in running:
                 self._launcher.stop(seen.job)
             time.sleep(POLL)
-            lease.renew()
+            _keep(lease)
         self._watch()
         return Exit.PREEMPTED
 
@@ -197,3 +213,8 @@ class Conductor:
             error.hint = "wait for it to end; wmctl status shows how far it is"
             raise
         self._tell(event)
+
+
+def _keep(lease: Lease) -> None:
+    if lease.record.expires_at - time.time() < LEASE_TTL * 2 / 3:
+        lease.renew()
