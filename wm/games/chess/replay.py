@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,13 +59,18 @@ def identity(moves: NDArray[np.uint16], winner: int) -> str:
     return hashlib.blake2b(played, digest_size=16).hexdigest()
 
 
-def _result(view: rust.PyGameView, options: ChessOptions) -> str:
-    headers, plies = view.headers, len(view)
-    variant = headers.get("Variant", "standard")
+def require_standard(headers: Mapping[str, str]) -> None:
+    """Raise :class:`Rejected` unless the PGN headers are of standard chess from the start."""
+    variant = str(headers.get("Variant", "standard"))
     if variant.lower() not in _STANDARD:
         raise Rejected(Reason.UNSUPPORTED_VARIANT, f"a game of {variant}")
-    if "FEN" in headers and headers["FEN"].split()[:4] != _START:
+    if "FEN" in headers and str(headers["FEN"]).split()[:4] != _START:
         raise Rejected(Reason.UNSUPPORTED_VARIANT, "begins from a set-up position")
+
+
+def _result(view: rust.PyGameView, options: ChessOptions) -> str:
+    headers, plies = view.headers, len(view)
+    require_standard(headers)
     if view.parse_error:
         raise _bad_move(view.parse_error)
     if not plies:
