@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -24,6 +25,7 @@ class Fault(Enum):
     SKEWED = (403, "RequestTimeTooSkewed")
     EXPIRED = (403, "ExpiredToken")
     DENIED = (403, "AccessDenied")
+    NO_UPLOAD = (404, "NoSuchUpload")
     DAMAGED = "the answer's last byte is another"
     TRUNCATED = "the answer ends in the middle of its body"
     RESET = "the connection is reset in the middle of the answer's body"
@@ -42,13 +44,13 @@ class FaultyProxy:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, fault: Fault, *, times: int = 1, request: str = "") -> None:
-        """Let the next ``times`` requests fail whose "METHOD /path" contains ``request``."""
+        """Let the next ``times`` requests fail whose "METHOD /path" matches ``request``."""
         self._planned += [(fault, request)] * times
 
     def take(self, line: str) -> Fault | None:
         """The fault for a request, if one is planned."""
         with self._lock:
-            match = next((plan for plan in self._planned if plan[1] in line), None)
+            match = next((plan for plan in self._planned if re.search(plan[1], line)), None)
             if match:
                 self._planned.remove(match)
             self.requests.append(f"{line} {match[0].name}" if match else line)
