@@ -1,1 +1,1 @@
-"""Models -> arena result. `python -m evaluator --spec URL`"""
+"""Models -> arena result: ``python -m evaluator --spec URL``."""

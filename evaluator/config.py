@@ -125,6 +125,8 @@ class ArenaConfig(_Settings):
                     f"{player.anchor} is no anchor of {self.game}; there are "
                     + " and ".join(ANCHORS[self.game])
                 )
+            if player.name in ANCHORS[self.game] and player.anchor != player.name:
+                raise ValueError(f"the name {player.name} is kept for that anchor")
         if self.game == "melee":
             self._check_melee()
         elif self.max_plies <= self.opening_plies:

@@ -1,0 +1,17 @@
+"""``python -m evaluator --spec URL``: run one arena attempt."""
+
+import sys
+
+from evaluator.config import ArenaConfig
+from wm.stage import StageContext, run_stage
+
+
+def main(context: StageContext) -> dict[str, object]:
+    """The stage; torch is imported only when there is work, so that ``--help`` is quick."""
+    from evaluator.arena import run_arena
+
+    return run_arena(context)
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(main, "arena", sys.argv[1:], ArenaConfig))

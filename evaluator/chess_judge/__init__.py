@@ -1,0 +1,1 @@
+"""Chess policies in paired games under python-chess rules."""

@@ -1,0 +1,1 @@
+"""World models of Melee in duels on held-out replays."""
