@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class LSTMConfig(BaseModel):
@@ -56,6 +57,16 @@ class Mamba2Config(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1)
     state_age_embed: bool = True
     """Embed state_age as a category (196-wide frame) instead of a number (182-wide)."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        inner = self.expand * self.d_model
+        if inner % self.headdim:
+            raise ValueError(
+                f"headdim {self.headdim} does not divide expand * d_model = {inner}; "
+                f"choose one that does, such as {math.gcd(inner, 64)}"
+            )
+        return self
 
 
 ModelConfig = Annotated[LSTMConfig | MLPConfig | Mamba2Config, Field(discriminator="kind")]

@@ -48,23 +48,37 @@ class NextMoveLSTM(nn.Module):
         phase: Tensor,
         side: Tensor,
         state: State | None = None,
+    ) -> tuple[Tensor, State]:
+        """Logits [B, T, V] of the next move at every position, and the state to go on from.
+
+        ``moves``, ``phase`` and ``side`` are int64 [B, T], ``winner`` int64 [B]: position t has
+        seen ``moves[:, :t + 1]`` and is told the phase and the side to move after them. The state
+        is that after the last column; where games differ in length, see :meth:`context`.
+        """
+        features, state = self.features(moves, winner, phase, side, state)
+        return self.head(features), state
+
+    def features(
+        self,
+        moves: Tensor,
+        winner: Tensor,
+        phase: Tensor,
+        side: Tensor,
+        state: State | None = None,
         *,
         where: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Logits of the next move, and the state to go on from.
+        """As :meth:`forward`, up to the head: [B, T, hidden + 20].
 
-        ``moves``, ``phase`` and ``side`` are int64 [B, T], ``winner`` int64 [B]: position t has
-        seen ``moves[:, :t + 1]`` and is told the phase and the side to move after them. Logits are
-        [B, T, V]; with ``where``, int64 [N] of positions b * T + t, they are [N, V], which spares
-        the head (most of a small model's work) at positions that nobody asks for. The state is
-        that after the last column, so ragged games must be cut elsewhere (:meth:`context`).
+        With ``where``, int64 [N] of positions b * T + t, only those: [N, hidden + 20]. The head is
+        most of a small model's work, so it should see no position that nobody asks for.
         """
         hidden, state = self.lstm(self.dropout(self.embedding(moves)), state)
         winner = winner[:, None].expand_as(moves)
         if where is not None:
             hidden = hidden.flatten(0, 1)[where]
             winner, phase, side = (x.flatten()[where] for x in (winner, phase, side))
-        return self.logits(hidden, winner, phase, side), state
+        return self.join(hidden, winner, phase, side), state
 
     def context(self, moves: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Top hidden [B, hidden] and state after the first ``lengths`` [B] of ``moves`` [B, T]."""
@@ -75,9 +89,8 @@ class NextMoveLSTM(nn.Module):
         _, state = self.lstm(packed)
         return state[0][-1], state
 
-    def logits(self, hidden: Tensor, winner: Tensor, phase: Tensor, side: Tensor) -> Tensor:
-        """The head: ``hidden`` [..., hidden] and three ids [...] to logits [..., V]."""
+    def join(self, hidden: Tensor, winner: Tensor, phase: Tensor, side: Tensor) -> Tensor:
+        """What the head reads: [..., hidden] and three ids [...] to [..., hidden + 20]."""
         facts = (self.winner(winner), self.phase(phase), self.side(side))
         joined = torch.cat([hidden, *(fact.to(hidden.dtype) for fact in facts)], dim=-1)
-        logits: Tensor = self.head(self.dropout(joined))
-        return logits
+        return self.dropout(joined)

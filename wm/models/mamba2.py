@@ -110,12 +110,12 @@ class Mamba2Block(nn.Module):
     def forward(self, u: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState]:
         """[B, L, d_model] to the same shape, and the state after position L."""
         z, channels, dt = torch.split(self.in_proj(u), self._parts, dim=-1)
-        before = state or self.initial_state(len(u))
-        window = torch.cat([before.conv.to(channels.dtype), channels], dim=1)
+        past = (state or self.initial_state(len(u))).conv.to(channels.dtype)
+        window = torch.cat([past, channels], dim=1)
         x, B, C = torch.split(self._convolve(window, u.shape[1]), self._channels, dim=-1)
         x = torch.unflatten(x, -1, (-1, self._headdim))
         dt, A = self._rates(dt)
-        y, ssm = ssd(x, dt, A, B, C, self._chunk, before.ssm)
+        y, ssm = ssd(x, dt, A, B, C, self._chunk, state.ssm if state else None)
         conv = window[:, u.shape[1] :]
         return self._output(y, x, z), BlockState(conv, ssm)
 
@@ -128,7 +128,7 @@ class Mamba2Block(nn.Module):
         dt, A = self._rates(dt)
         added = B[:, :, None, None] * (dt.unsqueeze(-1) * x).unsqueeze(1)
         ssm = torch.addcmul(added, state.ssm, (dt * A).exp()[:, None, :, None])
-        y = (C[:, :, None, None] * ssm).sum(1).to(x.dtype)
+        y = (C.to(ssm.dtype).unsqueeze(1) @ ssm.flatten(2)).view_as(x).to(x.dtype)
         return self._output(y, x, z), BlockState(window[:, 1:], ssm)
 
     def initial_state(self, batch: int) -> BlockState:
@@ -173,21 +173,20 @@ class RMSNorm(nn.Module):
         self._eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = _wide(x)
-        return F.rms_norm(x.to(wide), self.weight.shape, self.weight.to(wide), self._eps).to(
-            x.dtype
-        )
+        wide = x.to(_wide(x))
+        normed = F.rms_norm(wide, self.weight.shape, self.weight.to(wide.dtype), self._eps)
+        return normed.to(x.dtype)
 
 
 def ssd(
-    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk: int, state: Tensor
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk: int, state: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The state-space sum over a sequence, in chunks of at most ``chunk`` positions.
 
     ``x`` [batch, L, H, P], ``dt`` [batch, L, H], ``A`` [H], ``B`` and ``C`` [batch, L, N],
-    ``state`` [batch, N, H, P]. Returns y [batch, L, H, P] in x's dtype, without the D term, and
-    the state after L. Rates, their sums and the state keep the (wide) dtype of ``dt``; the
-    products run in x's dtype.
+    ``state`` [batch, N, H, P] or None for zeros. Returns y [batch, L, H, P] in x's dtype, without
+    the D term, and the state after L. Rates, their sums and the state keep the (wide) dtype of
+    ``dt``; the products run in x's dtype.
     """
     length = x.shape[1]
     # Chunks of one size, so that any length is padded by less than one position a chunk.
@@ -213,11 +212,15 @@ def ssd(
     # What each chunk adds to the state, and what is left of that in the positions after it.
     total = rate[:, :, -1:]
     left = u * (total - rate).exp().to(u.dtype).unsqueeze(-1)
-    added = torch.unflatten(B.mT @ left.flatten(3), -1, x.shape[2:])
+    added = torch.unflatten(B.mT @ left.flatten(3), -1, x.shape[2:]).to(rate.dtype)
+    if state is None and count == 1:
+        return y.flatten(1, 2)[:, :length], added[:, 0]
+
+    state = torch.zeros_like(added[:, 0]) if state is None else state
     before = []
     for decay, more in zip(total.exp().unsqueeze(-1).unbind(1), added.unbind(1), strict=True):
         before.append(state)
-        state = torch.addcmul(more.to(state.dtype), state, decay)
+        state = torch.addcmul(more, state, decay)
     carried = C @ torch.stack(before, 1).to(C.dtype).flatten(3)
     carried = torch.unflatten(carried, -1, x.shape[2:])
     y = torch.addcmul(y, carried, rate.exp().to(carried.dtype).unsqueeze(-1))

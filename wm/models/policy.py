@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from wm.games.chess.vocabulary import PAD
 from wm.models.lstm import NextMoveLSTM, State
@@ -24,7 +25,7 @@ class GameBatch:
     moves: Tensor
     """int64 [B, T]: vocabulary ids, PAD after the end."""
     phases: Tensor
-    """int64 [B, T]: phase of the position after each ply, anything after the end."""
+    """int64 [B, T]: phase of the position after each ply, any phase after the end."""
     winner: Tensor
     """int64 [B]: 0 White, 1 Black, 2 draw, 3 unknown."""
     lengths: Tensor
@@ -69,13 +70,21 @@ class Positions(NamedTuple):
 
 
 def positions(
-    games: GameBatch, labels: Labels = "all", min_context: int = 8, at: Tensor | None = None
+    games: GameBatch,
+    labels: Labels = "all",
+    min_context: int = 8,
+    *,
+    at: Tensor | None = None,
+    static: bool | None = None,
 ) -> Positions:
     """The positions that have a label; position t predicts ``moves[:, t + 1]``.
 
     A position needs ``min_context`` plies behind it and a move after it. ``winner`` and ``loser``
     keep the moves of that player only, so drawn and unfinished games have none. ``at``, int64 [B],
     keeps one position a game: the prototype's one prefix a sample.
+
+    The list is as long as the batch has labels, or, if ``static``, as it could have: a shape that
+    hangs on the data has the host wait for an accelerator, where static is therefore the default.
     """
     batch, length = games.moves.shape
     plies = torch.arange(1, length + 1, device=games.moves.device)
@@ -86,10 +95,11 @@ def positions(
         mask &= games.side == 1 - games.winner[:, None]
     if at is not None:
         mask &= plies - 1 == at[:, None]
-    if mask.device.type == "cpu":
+    if static is None:
+        static = mask.device.type != "cpu"
+    if not static:
         where = mask.flatten().nonzero()[:, 0]
         return Positions(where, torch.ones_like(where, dtype=torch.bool))
-    # A list as long as the labels make it would have the host wait for the device.
     each = max(length - min_context, 0)
     most = batch * (each if labels == "all" else (each + 1) // 2) if at is None else batch
     where = torch.nonzero_static(mask.flatten(), size=most, fill_value=0)[:, 0]
@@ -97,7 +107,7 @@ def positions(
 
 
 def policy_loss(
-    model: nn.Module,
+    model: NextMoveLSTM,
     games: GameBatch,
     labelled: Positions,
     *,
@@ -105,7 +115,7 @@ def policy_loss(
     phase_weights: Tensor | None = None,
     winner_weight: float = 1.0,
 ) -> PolicyLoss:
-    """Loss and metrics of a :class:`NextMoveLSTM` (or its DDP wrapper) at the labelled positions.
+    """Loss and metrics at the labelled positions.
 
     ``hide_winner``, bool [B], tells the model ``?`` for these games; without it a model that is
     only ever told who won cannot play when nobody has.
@@ -113,26 +123,27 @@ def policy_loss(
     cross-entropy of a label (both 1 unless the prototype's weighting is wanted).
     """
     where, real = labelled
-    logits, _ = model(games.moves, _told(games, hide_winner), games.phases, games.side, where=where)
+    features, _ = model.features(
+        games.moves, _told(games, hide_winner), games.phases, games.side, where=where
+    )
     label = games.moves.roll(-1, dims=1).flatten()[where]
-    weight = real.float()
+    loss, top = _score(model.head, features, label)
+    weight = real.to(loss.dtype)
     if phase_weights is not None:
         weight = weight * phase_weights[games.phases.flatten()[where]]
     if winner_weight != 1.0:
         won = (games.winner < 2)[where // games.moves.shape[1]]
         weight = torch.where(won, weight * winner_weight, weight)
-    loss = F.cross_entropy(logits.float(), label, reduction="none")
-    rank = _rank(logits.detach(), label)
+    hit = (top == label[:, None]) & real[:, None]
     return PolicyLoss(
-        loss=(loss * weight).sum(),
-        count=real.sum(),
-        top1=((rank == 1) & real).sum(),
-        top5=((rank >= 1) & (rank <= 5) & real).sum(),
+        loss=(loss * weight).sum(), count=real.sum(), top1=hit[:, 0].sum(), top5=hit.sum()
     )
 
 
 @torch.no_grad()
-def best_moves(model: nn.Module, games: GameBatch, *, hide_winner: Tensor | None = None) -> Tensor:
+def best_moves(
+    model: NextMoveLSTM, games: GameBatch, *, hide_winner: Tensor | None = None
+) -> Tensor:
     """The most likely next move at every position: int64 [B, T], for legality by ply."""
     logits, _ = model(games.moves, _told(games, hide_winner), games.phases, games.side)
     best: Tensor = logits.argmax(dim=-1)
@@ -146,32 +157,37 @@ class PolicyState:
     logits [N, V] for the next move. The model should be in eval mode.
     """
 
-    def __init__(self, model: NextMoveLSTM, winner: int | Sequence[int] = UNKNOWN_WINNER) -> None:
-        """``winner``: what the model is told, one id for all games or one a game."""
+    _winner: Tensor
+    _plies: Tensor
+    _state: State
+
+    def __init__(self, model: NextMoveLSTM) -> None:
         self._model = model
-        self._told = winner
         self._device = model.head.weight.device
 
     @torch.no_grad()
-    def start(self, contexts: Sequence[Sequence[int]], phases: Sequence[int]) -> Tensor:
-        """Read each game's moves so far (ids, at least one), with the phase they led to."""
+    def start(
+        self,
+        contexts: Sequence[Sequence[int]],
+        phases: Sequence[int],
+        winner: int = UNKNOWN_WINNER,
+    ) -> Tensor:
+        """Read each game's moves so far (ids, at least one), with the phase they led to.
+
+        ``winner`` is what the model is told: nobody knows yet, or the side it shall play for.
+        """
         lengths = torch.tensor([len(context) for context in contexts])
-        moves = torch.full((len(contexts), int(lengths.max())), PAD)
-        for row, context in zip(moves, contexts, strict=True):
-            row[: len(context)] = torch.tensor(context)
+        moves = pad_sequence([torch.tensor(c) for c in contexts], True, PAD).to(self._device)
+        hidden, self._state = self._model.context(moves, lengths)
         self._plies = lengths.to(self._device)
-        self._winner = self._ids(
-            [self._told] * len(contexts) if isinstance(self._told, int) else self._told
-        )
-        hidden, self._state = self._model.context(moves.to(self._device), lengths)
+        self._winner = torch.full_like(self._plies, winner)
         return self._logits(hidden, phases)
 
     @torch.no_grad()
     def step(self, moves: Sequence[int], phases: Sequence[int]) -> Tensor:
         """Read one more move of every game."""
         self._plies += 1
-        moves_ = self._ids(moves)[:, None]
-        embedded = self._model.embedding(moves_)
+        embedded = self._model.embedding(self._ids(moves)[:, None])
         output, self._state = self._model.lstm(embedded, self._state)
         return self._logits(output[:, 0], phases)
 
@@ -181,13 +197,11 @@ class PolicyState:
         self._plies, self._winner = self._plies[index], self._winner[index]
         self._state = (self._state[0][:, index], self._state[1][:, index])
 
-    _state: State
-    _plies: Tensor
-    _winner: Tensor
-
     def _logits(self, hidden: Tensor, phases: Sequence[int]) -> Tensor:
         side = self._plies % 2
-        return self._model.logits(hidden, self._winner, self._ids(phases), side).float()
+        features = self._model.join(hidden, self._winner, self._ids(phases), side)
+        logits: Tensor = self._model.head(features)
+        return logits.float()
 
     def _ids(self, values: Sequence[int]) -> Tensor:
         return torch.as_tensor(values, dtype=torch.int64, device=self._device)
@@ -199,7 +213,15 @@ def _told(games: GameBatch, hide_winner: Tensor | None) -> Tensor:
     return games.winner.masked_fill(hide_winner, UNKNOWN_WINNER)
 
 
-def _rank(logits: Tensor, label: Tensor) -> Tensor:
-    """1 for the most likely move; a tie counts against the label, and a NaN ranks nowhere (0)."""
-    own = logits.gather(-1, label[:, None])
-    return (logits >= own).sum(-1)
+def _score(head: nn.Module, features: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy [N] and the five likeliest moves [N, 5].
+
+    On a CPU in pieces whose logits stay in its cache: half the time of all positions at once.
+    """
+    size = 512 if features.device.type == "cpu" else max(len(features), 1)
+    losses, tops = [], []
+    for piece, own in zip(torch.split(features, size), torch.split(label, size), strict=True):
+        logits = head(piece).float()
+        losses.append(F.cross_entropy(logits, own, reduction="none"))
+        tops.append(logits.detach().topk(5).indices)
+    return torch.cat(losses), torch.cat(tops)

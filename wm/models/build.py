@@ -1,0 +1,60 @@
+"""From a configuration or a published card to a module, and from a module to bytes."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import TypeAdapter
+from safetensors.torch import save
+from torch import nn
+
+from wm.artifacts.model import ModelCard, load_card, read_weights
+from wm.errors import BadConfig, BadData
+from wm.models.config import LSTMConfig, ModelConfig
+from wm.models.lstm import NextMoveLSTM
+from wm.store import Store
+
+_CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
+
+
+def build(config: ModelConfig, game: str) -> nn.Module:
+    """The freshly initialised model of a configuration; :class:`BadConfig` if not of ``game``."""
+    if isinstance(config, LSTMConfig):
+        if game != "chess":
+            raise BadConfig(f"model kind lstm cannot play {game}", hint="use mlp or mamba2")
+        return NextMoveLSTM(config)
+    if game != "melee":
+        raise BadConfig(f"model kind {config.kind} cannot play {game}", hint="use lstm")
+    from wm.models.melee_model import WorldModel  # only Melee needs its columns and tables
+
+    return WorldModel(config)
+
+
+def load_model(store: Store, model: str | ModelCard) -> nn.Module:
+    """A published model by key or card, in eval mode, every weight in its place.
+
+    Errors: those of the store; :class:`BadData` where weights and configuration do not fit.
+    """
+    card = load_card(store, model) if isinstance(model, str) else model
+    module = build(_CONFIG.validate_python(card.config), card.game)
+    weights = {name: torch.from_numpy(w) for name, w in read_weights(store, card).items()}
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BadData(
+            f"weights of {card.name} {card.version} do not fit its configuration: {error}",
+            hint="train and publish it again; the card and the weights are of different shapes",
+        ) from error
+    return module.eval()
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers of a module."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def weights_bytes(module: nn.Module) -> bytes:
+    """A module's state as safetensors: the same weights give the same bytes."""
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+    }
+    return save(dict(sorted(state.items())))
