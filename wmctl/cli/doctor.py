@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -61,18 +60,11 @@ def command(store: str, as_json: bool) -> int:
 
 
 def _checks(store: str) -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "python", _python
     for stage, packages in PACKAGES.items():
         yield stage, lambda packages=packages: _packages(packages)  # type: ignore[misc]
     yield "machine", _machine
     yield "scratch", lambda: _free(Path(tempfile.gettempdir()))
     yield "store", lambda: _store(open_store(store))
-
-
-def _python() -> str:
-    if sys.version_info < (3, 11):
-        raise Trouble(f"Python {sys.version.split()[0]} is too old; 3.11 or newer is needed")
-    return sys.version.split()[0]
 
 
 def _packages(packages: tuple[str, ...]) -> str:

@@ -1,0 +1,130 @@
+"""Everything a report says, collected from the store alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from wm.artifacts.dataset import Manifest, load_manifest
+from wm.artifacts.model import ModelCard, load_card
+from wm.artifacts.result import ArenaResult
+from wm.stage.spec import attempt_prefix
+from wm.store import NotFound, Store
+from wmctl.run.decide import RunState, read_state
+from wmctl.run.history import History
+from wmctl.run.spec import RunSpec
+
+
+@dataclass(slots=True)
+class Training:
+    """One train stage: its curves over all attempts, and the model it made."""
+
+    label: str
+    game: str
+    points: list[dict[str, Any]] = field(default_factory=list)
+    """Lines of ``metrics.jsonl`` in order of step; of repeated steps the last attempt's."""
+    card: ModelCard | None = None
+
+    def curve(self, event: str, name: str) -> tuple[list[int], list[float]]:
+        """(steps, values) of a metric in ``train`` or ``validate`` lines."""
+        found = [
+            (point["step"], value)
+            for point in self.points
+            if point["event"] == event
+            and (value := point.get("metrics", point).get(name)) is not None
+        ]
+        return [step for step, _ in found], [value for _, value in found]
+
+
+@dataclass(slots=True)
+class Report:
+    """A run as the report shows it."""
+
+    spec: RunSpec
+    state: RunState
+    datasets: dict[str, Manifest]
+    """Encode node -> its data set's manifest."""
+    trainings: dict[str, Training]
+    """Train node -> its curves."""
+    arenas: dict[str, ArenaResult]
+    """Arena node -> its result."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for machines: verdicts with evidence, figures, lineage."""
+        return {
+            "run": self.spec.run,
+            "plan": self.spec.plan.name,
+            "finished": self.state.finished.text if self.state.finished else None,
+            "code": self.state.finished.code or 0 if self.state.finished else None,
+            "verdicts": {
+                name: {"outcome": event.outcome, "text": event.text} | event.detail
+                for name, event in self.state.verdicts.items()
+            },
+            "gates": {name: event.text for name, event in self.state.gates.items()},
+            "stages": {
+                node.label: {
+                    "phase": own.phase,
+                    "attempts": own.attempt,
+                    "seconds": own.ended - own.started if own.ended else None,
+                    "result": own.result,
+                }
+                for node in self.spec.nodes
+                for own in [self.state.nodes[node.name]]
+            },
+            "arenas": {n: r.model_dump(mode="json") for n, r in self.arenas.items()},
+            "lineage": self.lineage(),
+        }
+
+    def lineage(self) -> list[dict[str, Any]]:
+        """Model by model: weights, the data they learned from, and what that was made of."""
+        rows = []
+        for training in self.trainings.values():
+            if training.card is None:
+                continue
+            card = training.card
+            made = next((m for m in self.datasets.values() if m.key == card.data), None)
+            rows.append(
+                {
+                    "model": card.key,
+                    "weights_sha256": card.weights.sha256,
+                    "data": card.data,
+                    "inputs_sha256": made.inputs.sha256 if made else None,
+                    "inputs": made.inputs.names if made else [],
+                }
+            )
+        return rows
+
+
+def collect(store: Store, spec: RunSpec) -> Report:
+    """Read what a run has made so far."""
+    state = read_state(spec, History(store, spec.run).events)
+    report = Report(spec, state, {}, {}, {})
+    for node in spec.nodes:
+        own = state.nodes[node.name]
+        if node.kind == "train":
+            training = Training(
+                node.label, node.game, _points(store, spec.run, node.name, own.attempt)
+            )
+            if "model" in own.result:
+                training.card = load_card(store, own.result["model"])
+            report.trainings[node.name] = training
+        elif node.kind == "encode" and "dataset" in own.result:
+            report.datasets[node.name] = load_manifest(store, own.result["dataset"])
+        elif node.kind == "arena" and "result" in own.result:
+            data = store.get(own.result["result"])
+            report.arenas[node.name] = ArenaResult.model_validate_json(data)
+    return report
+
+
+def _points(store: Store, run: str, stage: str, attempts: int) -> list[dict[str, Any]]:
+    points: dict[tuple[str, int], dict[str, Any]] = {}
+    for attempt in range(1, attempts + 1):
+        try:
+            data = store.get(f"{attempt_prefix(run, stage, attempt)}/metrics.jsonl")
+        except NotFound:
+            continue
+        for line in data.splitlines():
+            point = json.loads(line)
+            points[point["event"], point["step"]] = point
+    return sorted(points.values(), key=lambda point: point["step"])
