@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -44,17 +45,22 @@ class EncodeConfig(BaseModel):
     """A folder, a file, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
     split: SplitShares = SplitShares()
     """Shares of validation and test games."""
-    shard_mb: float = Field(64, gt=0, le=4096)
+    shard_mb: float = Field(64.0, gt=0, le=4096)
     """Games in memory before they are written, in MB (10^6 bytes): the size of a shard, and what
     the stage's memory depends on."""
     workers: int = Field(0, ge=0)
     """Processes that parse; 0 for one per core."""
-    timeout_s: float = Field(60, gt=0)
+    timeout_s: float = Field(60.0, gt=0)
     """Seconds after which the parsing of one input is given up."""
     melee: MeleeOptions = MeleeOptions()
     """Which replays are accepted."""
     chess: ChessOptions = ChessOptions()
     """Which chess games are accepted."""
+
+    @property
+    def cpus(self) -> int:
+        """Processor cores that the stage keeps busy."""
+        return self.workers or os.cpu_count() or 1
 
     @property
     def options(self) -> MeleeOptions | ChessOptions:

@@ -1,0 +1,100 @@
+"""What became of every input and game: rows of ``rejects.jsonl``, and their sums."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from encoder.batch import Verdict
+from encoder.inputs import MANY
+from encoder.tasks import Task
+
+
+class Sums(BaseModel):
+    """Counts over all games so far."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accepted: int = 0
+    rejects: dict[str, int] = {}
+    """Reason -> games, or inputs that hold no readable game."""
+    ignored: int = 0
+    """Files that are not of the game's kinds."""
+    clipped: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    file: str = ""
+    """The file of many games that is being read."""
+    file_games: int = 0
+    file_accepted: int = 0
+
+    @property
+    def games(self) -> int:
+        """Accepted or rejected."""
+        return self.accepted + sum(self.rejects.values())
+
+    def commonest(self, count: int = 3) -> str:
+        """The commonest reasons against games, for people."""
+        return ", ".join(f"{n} {reason}" for reason, n in Counter(self.rejects).most_common(count))
+
+
+class Ledger:
+    """Appends rows to a file of scratch and counts."""
+
+    def __init__(self, path: Path, sums: Sums) -> None:
+        self.sums = sums
+        self.path = path
+        self._file = path.open("w", encoding="utf-8")
+
+    def ignore(self, name: str) -> None:
+        """An input that holds no games of this game."""
+        self.close_file()
+        self.sums.ignored += 1
+        self._row(input=name, verdict="ignored")
+
+    def judge(self, task: Task, verdict: Verdict, identity: str = "", rows: int = 0) -> None:
+        """One game's verdict; ``identity`` and ``rows`` of an accepted one."""
+        if task.input != self.sums.file:
+            self.close_file()
+        where: dict[str, Any] = {"input": task.input}
+        if task.kind in MANY:
+            self.sums.file = task.input
+            self.sums.file_games += 1
+            self.sums.file_accepted += verdict.reason is None
+            where["game"] = self.sums.file_games
+        if verdict.reason is not None:
+            _count(self.sums.rejects, {verdict.reason: 1})
+            self._row(**where, verdict="rejected", reason=verdict.reason, detail=verdict.detail)
+            return
+        self.sums.accepted += 1
+        _count(self.sums.clipped, verdict.clipped or {})
+        _count(self.sums.missing, dict.fromkeys(verdict.missing, 1))
+        if task.kind not in MANY:
+            self._row(**where, verdict="accepted", identity=identity, rows=rows)
+
+    def close_file(self) -> None:
+        """Sum up the file of many games that was being read."""
+        sums = self.sums
+        if sums.file:
+            rejected = sums.file_games - sums.file_accepted
+            counts = {"accepted": sums.file_accepted, "rejected": rejected}
+            self._row(input=sums.file, verdict="read", games=sums.file_games, **counts)
+        sums.file, sums.file_games, sums.file_accepted = "", 0, 0
+
+    def take(self) -> bytes:
+        """All rows since the last call."""
+        self._file.close()
+        data = self.path.read_bytes()
+        self._file = self.path.open("w", encoding="utf-8")
+        return data
+
+    def _row(self, **fields: Any) -> None:
+        self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+
+
+def _count(sums: dict[str, int], more: dict[Any, int]) -> None:
+    for name, n in more.items():
+        sums[str(name)] = sums.get(str(name), 0) + n
