@@ -93,4 +93,5 @@ class NextMoveLSTM(nn.Module):
         """What the head reads: [..., hidden] and three ids [...] to [..., hidden + 20]."""
         facts = (self.winner(winner), self.phase(phase), self.side(side))
         joined = torch.cat([hidden, *(fact.to(hidden.dtype) for fact in facts)], dim=-1)
-        return self.dropout(joined)
+        dropped: Tensor = self.dropout(joined)
+        return dropped
