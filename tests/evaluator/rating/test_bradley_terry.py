@@ -53,9 +53,7 @@ def test_two_players_are_rated_as_their_match() -> None:
 
 
 def test_a_clean_sweep_stays_finite() -> None:
-    ratings = pool_ratings(
-        ["a", "b"], {("a", "b"): np.ones(100)}, anchor="b", samples=100, seed=0
-    )
+    ratings = pool_ratings(["a", "b"], {("a", "b"): np.ones(100)}, anchor="b", samples=100, seed=0)
     assert 500 < ratings["a"].value < 1200
 
 

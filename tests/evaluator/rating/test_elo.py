@@ -81,7 +81,9 @@ def test_score_and_elo_are_inverse(difference: float) -> None:
     assert elo_of_score(score_of_elo(difference)) == pytest.approx(difference, abs=1e-6)
 
 
-@pytest.mark.parametrize("results", [(0, 0, 0, 0, 0, 100), (0, 0, 0, 100, 0, 0), (1, 0, 0, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "results", [(0, 0, 0, 0, 0, 100), (0, 0, 0, 100, 0, 0), (1, 0, 0, 0, 0, 0)]
+)
 def test_a_clean_sweep_is_finite_and_has_a_width(results: tuple[int, ...]) -> None:
     interval = elo(pentanomial(results))
     assert abs(interval.value) < 1200
