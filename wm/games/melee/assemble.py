@@ -13,6 +13,10 @@ from wm.games.game import Game, Reason, Rejected
 from wm.games.melee.checks import check_length, check_values, count_clipped
 from wm.games.melee.options import MeleeOptions
 from wm.games.melee.schema import BUTTONS, COLUMN_TYPES, FLAGS, FRAME, column
+from wm.games.melee.vocabulary import STAGES
+
+POPO = 10
+"""Internal id of the Ice Climber that is controlled; Nana, who follows, has no columns."""
 
 Columns = dict[str, NDArray[Any]]
 """Column name -> [T, 2], in the precision of the source."""
@@ -25,14 +29,17 @@ def assemble(
 
     ``columns`` holds what the source has of :data:`COLUMN_TYPES`, each [T, 2] in port order.
     ``facts`` comes with stage, ports and version; the characters are added from the first frame.
-    ``missing`` names what the source holds with less precision or not at all. Raises
-    :class:`Rejected` for absent columns, short games and values that cannot be.
+    ``missing`` names what the source holds with less precision or not at all; ``nana`` is added
+    for Ice Climbers. Raises :class:`Rejected` for absent columns, single-player stages, short games
+    and values that cannot be.
     """
     absent = [name for name in COLUMN_TYPES if name not in columns]
     if not facts["stage"]:
         absent.append("stage")
     if refused := set(absent) - options.may_lack:
         raise Rejected(Reason.MISSING_FIELD, ", ".join(sorted(refused)))
+    if facts["stage"] >= STAGES:
+        raise Rejected(Reason.UNSUPPORTED_VARIANT, f"stage {facts['stage']} is for one player")
     length = len(next(iter(columns.values())))
     check_length(length, options)
     columns |= {
@@ -44,12 +51,13 @@ def assemble(
     clipped = count_clipped(columns, options)
     frames = pack(columns, facts["stage"])
     first = column(frames, "character")[0]
+    nana = ["nana"] if (column(frames, "character") == POPO).any() else []
     return Game(
         identity=identity(frames),
         rows={"frames": frames},
         facts=facts | {"character0": int(first[0]), "character1": int(first[1])},
         clipped=clipped,
-        missing=tuple(sorted({*absent, *missing})),
+        missing=tuple(sorted({*absent, *missing, *nana})),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm.games.melee.schema import AIRBORNE_GROUND, COLUMN_TYPES, FLAGS, FRAME, column
+from wm.games.melee.vocabulary import VOCABULARY
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -119,6 +120,13 @@ class Action(IntEnum):
     ENTRY = 322
 
 
+def is_one_of(*actions: Action) -> Mask:
+    """Table over action ids, true for the given ones."""
+    table = np.zeros(VOCABULARY["action"], bool)
+    table[list(actions)] = True
+    return table
+
+
 @dataclass(slots=True)
 class Bodies:
     """Both bodies of G games, every array [G, 2]; names and units as in the schema."""
@@ -213,6 +221,10 @@ def opening(characters: Ints, stage: NDArray[np.uint8], stocks: int) -> NDArray[
     body.pack(frames)
     return frames
 
+
+DYING = is_one_of(Action.DEAD_DOWN, Action.DEAD_LEFT, Action.DEAD_RIGHT, Action.DEAD_UP)
+STILL = DYING | is_one_of(Action.REBIRTH, Action.REBIRTH_WAIT, Action.ENTRY)
+"""Actions without control or physics: dying, coming back, entering."""
 
 _COLUMNS = [f.name for f in fields(Bodies) if f.name in COLUMN_TYPES]
 _FACING, _ON_GROUND, _INVULNERABLE = (

@@ -80,4 +80,4 @@ def _ranges(options: MeleeOptions) -> Iterator[tuple[str, float, float]]:
 
 def _where(name: str, values: NDArray[Any], bad: NDArray[np.bool_]) -> str:
     frame, player = np.argwhere(bad)[0]
-    return f"{name} of player {player} is {values[frame, player]} at row {frame}"
+    return f"{name} of player {player} is {values[frame, player]:g} at row {frame}"

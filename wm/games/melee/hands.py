@@ -13,7 +13,8 @@ DRAWS = 8
 """Random numbers that one player uses in one frame."""
 
 _MOOD = 1 / 20
-_NEAR = 18.0
+_NEAR = 20.0
+_ARRIVED = 9.0
 _SMOOTHING = 0.4
 _NOTCH = 80
 _DEAD_ZONE = 0.2875
@@ -22,14 +23,15 @@ _DEAD_ZONE = 0.2875
 class Hands:
     """Both players of G games.
 
-    A player holds a mood (come closer, keep away, stand, wander) for 20 frames on average; the
-    stick follows it smoothly, as a thumb does. Buttons are pressed by chance, more often where
+    A player means to come closer, to keep away or to stand for 20 frames on average; the stick
+    follows smoothly, as a thumb does. Buttons are pressed by chance, more often where
     they make sense, and held for some frames. Beyond the edge a player comes back.
     """
 
     def __init__(self, games: int) -> None:
         shape = (games, 2)
-        self._aim = np.zeros((2, *shape), np.float32)
+        self._will = np.zeros(shape, np.float32)
+        self._crouch = np.zeros(shape, bool)
         self._stick = np.zeros((2, *shape), np.float32)
         self._flick = np.zeros(shape, np.float32)
         self._held: dict[str, Ints] = {
@@ -49,10 +51,8 @@ class Hands:
         off = (np.abs(body.x) > edge - 4) | (body.y < -2)
         sinking = off & (body.y < -4) & (body.self_y < 0)
 
-        self._take_aim(dx, chance)
-        aim = self._aim.copy()
-        aim[0] = np.where(off, -np.sign(body.x), aim[0])
-        aim[1] = np.where(off, 0, aim[1])
+        back = np.stack([-np.sign(body.x), np.zeros_like(body.x)])
+        aim = np.where(off, back, self._take_aim(dx, chance))
         self._stick += _SMOOTHING * (aim - self._stick)
 
         self._flick = np.where(self._held["flick"] > 0, self._flick, np.sign(dx))
@@ -63,15 +63,17 @@ class Hands:
         self._press("shield", chance[..., 6] < np.where(threatened, 0.2, 0.005), length * 3)
         return self._controllers(len(frames))
 
-    def _take_aim(self, dx: Floats, chance: Floats) -> None:
+    def _take_aim(self, dx: Floats, chance: Floats) -> Floats:
+        """Where the stick shall go, x and y, [2, G, 2]."""
         mood, strength = chance[..., 1], chance[..., 2]
-        towards = np.select([mood < 0.5, mood < 0.7, mood < 0.8], [1, -1, 0], 0)
-        wander = np.where(mood < 0.9, 1, -1)
-        side = np.where(mood < 0.8, towards * np.sign(dx), wander)
-        tilt = np.where(strength < 0.6, 1, strength)
+        will = np.select([mood < 0.6, mood < 0.85], [1, -1], 0) * np.where(
+            strength < 0.6, 1, strength
+        )
         changes = chance[..., 0] < _MOOD
-        self._aim[0] = np.where(changes, side * tilt, self._aim[0])
-        self._aim[1] = np.where(changes, np.where(chance[..., 7] < 0.12, -1, 0), self._aim[1])
+        self._will = np.where(changes, will, self._will)
+        self._crouch = np.where(changes, chance[..., 7] < 0.12, self._crouch)
+        arrived = (self._will > 0) & (np.abs(dx) < _ARRIVED)
+        return np.stack([np.where(arrived, 0, self._will * np.sign(dx)), -1.0 * self._crouch])
 
     def _press(self, name: str, wanted: NDArray[np.bool_], length: Ints) -> None:
         held = self._held[name]

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wm.games.melee.bodies import Action, Bodies, Floats, Mask, character_values
+from wm.games.melee.bodies import Action, Bodies, Floats, Mask, character_values, is_one_of
+from wm.games.melee.vocabulary import VOCABULARY
 
 
 class Attack(NamedTuple):
@@ -28,17 +29,19 @@ class Attack(NamedTuple):
 
 
 ATTACKS = (
-    Attack(Action.ATTACK_11, 3, 5, 4, 12, 10, 12, 45, 2),
-    Attack(Action.ATTACK_DASH, 5, 10, 8, 11, 10, 30, 55, 6),
-    Attack(Action.ATTACK_S4, 12, 15, 15, 15, 11, 32, 38, 10),
-    Attack(Action.ATTACK_AIR_N, 4, 12, 10, 10, 10, 24, 50, 13),
-    Attack(Action.ATTACK_AIR_F, 8, 12, 13, 13, 12, 28, 42, 14),
+    Attack(Action.ATTACK_11, 3, 5, 4, 15, 12, 12, 45, 2),
+    Attack(Action.ATTACK_DASH, 5, 10, 8, 14, 12, 30, 55, 6),
+    Attack(Action.ATTACK_S4, 12, 15, 15, 19, 13, 32, 38, 10),
+    Attack(Action.ATTACK_AIR_N, 4, 12, 10, 13, 13, 24, 50, 13),
+    Attack(Action.ATTACK_AIR_F, 8, 12, 13, 16, 14, 28, 42, 14),
 )
+
+STUN = 10
+"""Least frames of hitstun. No attack lasts as long after its first hit, so none hits twice."""
 
 _GROWTH = 0.06
 _SPEED_PER_KNOCKBACK = 0.03
 _SHIELD_DAMAGE = 0.7
-_FRESH = 8
 _LAUNCH = 1.1
 _FLY = 2.0
 
@@ -59,11 +62,8 @@ def land(body: Bodies, active: Mask) -> None:
         & (ahead <= of["reach"])
         & (np.abs(dy) <= of["height"])
     )
-    # An attack outlasts the hitlag it causes; a body just hit is safe until that attack is over.
     safe = (
-        (body.hurtbox > 0)
-        | (body.hitlag > 0)
-        | (_JUST_HIT[body.action] & (body.state_age < _FRESH))
+        (body.hurtbox > 0) | (body.hitlag > 0) | (_JUST_HIT[body.action] & (body.state_age < STUN))
     )
     meets &= ~safe[:, ::-1]
     if not meets.any():
@@ -79,13 +79,6 @@ def land(body: Bodies, active: Mask) -> None:
     _push(body, shielded, damage, away)
     body.hitlag[hit] = np.floor(damage / 3 + 3)[hit]
     body.hitlag[meets] = np.floor(of["damage"] / 3 + 3)[meets]
-
-
-def actions(*members: Action) -> Mask:
-    """Table [400] that is true for some actions."""
-    table = np.zeros(400, bool)
-    table[list(members)] = True
-    return table
 
 
 def _strike(
@@ -116,12 +109,12 @@ def _push(body: Bodies, who: Mask, damage: Floats, away: Floats) -> None:
     body.enter(who, Action.GUARD_SET_OFF)
 
 
-ATTACKING = actions(*(attack.action for attack in ATTACKS))
-DAMAGED = actions(Action.DAMAGE_N_1, Action.DAMAGE_AIR_1, Action.DAMAGE_FLY_N)
-GUARDED = actions(Action.GUARD, Action.GUARD_SET_OFF)
-_JUST_HIT = DAMAGED | actions(Action.GUARD_SET_OFF)
-_TABLES = {name: np.zeros(400, np.float32) for name in Attack._fields[1:]}
-_TABLES["last"] -= 1
+ATTACKING = is_one_of(*(attack.action for attack in ATTACKS))
+DAMAGED = is_one_of(Action.DAMAGE_N_1, Action.DAMAGE_AIR_1, Action.DAMAGE_FLY_N)
+GUARDED = is_one_of(Action.GUARD, Action.GUARD_SET_OFF)
+_JUST_HIT = DAMAGED | is_one_of(Action.GUARD_SET_OFF)
+_TABLES = {name: np.zeros(VOCABULARY["action"], np.float32) for name in Attack._fields[1:]}
+_TABLES["last"] -= 1  # an action that is no attack is never of a hitting age
 for _attack in ATTACKS:
     for _name, _table in _TABLES.items():
         _table[_attack.action] = getattr(_attack, _name)

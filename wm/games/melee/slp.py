@@ -25,8 +25,8 @@ BUTTON_BITS = {
 def read_slp(data: bytes | Path, *, options: MeleeOptions) -> Game:
     """The game of one replay; raises :class:`Rejected` with the reason there is none.
 
-    Rows that a rollback undid are dropped. Nana is dropped and named in ``missing``. On damaged
-    files the parser may panic, which it also prints to stderr: call this in a worker process.
+    Rows that a rollback undid are dropped. On damaged files the parser may panic, which it also
+    prints to stderr: call this in a worker process.
     """
     replay = _parse(data)
     version = version_number(*replay.start.slippi.version)
@@ -46,8 +46,7 @@ def read_slp(data: bytes | Path, *, options: MeleeOptions) -> Game:
         "port1": replay.start.players[1].port + 1,
         "version": version,
     }
-    nana = any(port.follower is not None for port in replay.frames.ports)
-    return assemble(columns, facts, ["nana"] if nana else [], options)
+    return assemble(columns, facts, [], options)
 
 
 def describe_slp(data: bytes | Path) -> dict[str, Any]:
@@ -87,12 +86,17 @@ def _parse(data: bytes | Path, *, skip_frames: bool = False) -> peppi_py.Game:
     try:
         return peppi_py.read_slippi(str(data), skip_frames=skip_frames)
     except Exception as error:
-        raise Rejected(Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
+        raise Rejected(Reason.UNREADABLE, _words(f"{type(error).__name__}: {error}")) from error
     except BaseException as error:
         # A panic of the Rust parser derives from BaseException, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
-        raise Rejected(Reason.PARSER_PANIC, str(error)) from error
+        raise Rejected(Reason.PARSER_PANIC, _words(str(error))) from error
+
+
+def _words(text: str) -> str:
+    """On one line: a panic's message has several."""
+    return " ".join(text.split())
 
 
 def _check_players(replay: peppi_py.Game, options: MeleeOptions) -> None:

@@ -20,6 +20,9 @@ VOCABULARY = {
 }
 """Column -> number of ids. A value at or above it shares the last row of its embedding."""
 
+STAGES = 33
+"""External stage ids of versus games are below this."""
+
 
 def count_outside(name: str, values: NDArray[Any]) -> int:
     """How many values of a column lie outside its vocabulary.
