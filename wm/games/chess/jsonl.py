@@ -19,7 +19,7 @@ SCHEMA = "game_dataset_runtime_splice_v1"
 MAX_BYTES = 1 << 20
 """Longer rows are not read."""
 
-_LOOKED_AT = 5
+_LOOKED_AT = 20
 _PGN = re.compile(rb'\s*(\xef\xbb\xbf)?\s*(\[\w+\s+"|1\.)')
 
 
@@ -68,12 +68,16 @@ def _strange(first: list[tuple[int, bytes]]) -> Rejected | None:
     if not first:
         return Rejected(Reason.EMPTY, "no row in the file")
     verdicts = [_verdict(line) for _, line in first]
-    if None in verdicts:
+    number, line = first[0]
+    verdict = verdicts[0]
+    if verdict is None or None in verdicts:
         return None
-    (number, line), verdict = first[0], verdicts[0]
-    assert verdict is not None
-    what = "is PGN" if _PGN.match(line) else f"is {verdict.detail}"
-    return Rejected(verdict.reason, f"not a file of {FORMAT}: line {number} {what}")
+    what = "PGN" if _PGN.match(line) else verdict.detail
+    return Rejected(
+        verdict.reason,
+        f"line {number}: not a game of {FORMAT} but {what}; "
+        f"nor is any of the first {len(first)} rows, so no more were read",
+    )
 
 
 def _verdict(line: bytes) -> Rejected | None:
@@ -90,9 +94,9 @@ def _row(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise Rejected(Reason.UNREADABLE, f"not JSON ({error})") from None
+        raise Rejected(Reason.UNREADABLE, f"text that is no JSON ({error})") from None
     if not isinstance(row, dict):
-        raise Rejected(Reason.UNREADABLE, f"JSON, but a {type(row).__name__} and no object")
+        raise Rejected(Reason.UNREADABLE, f"a JSON {type(row).__name__}")
     schema = row.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise Rejected(Reason.UNSUPPORTED_VERSION, f"of schema {schema!r}, not {SCHEMA!r}")
@@ -102,7 +106,7 @@ def _row(line: bytes) -> dict[str, Any]:
 def _moves(row: dict[str, Any]) -> list[str]:
     moves = row.get("moves", row.get("moves_uci"))
     if moves is None:
-        fields = ", ".join(list(row)[:_LOOKED_AT])
+        fields = ", ".join(list(row)[:6])
         raise Rejected(
             Reason.MISSING_FIELD, f"an object without moves (fields: {fields or 'none'})"
         )

@@ -13,13 +13,10 @@ import chess
 import numpy as np
 
 from wm.games.chess.openings import draw
-from wm.games.chess.players import VALUES, idle, keen
+from wm.games.chess.players import idle, keen
 
 OPENING_PLIES = 8
-MAX_PLIES = 200
-"""A game this long is adjudicated by material, and its Termination header says so."""
-DECISIVE_LEAD = 5
-"""Lead in pawns that wins an adjudicated game."""
+"""Random plies at the start of every game."""
 
 
 def write_games(path: Path, count: int, seed: int) -> None:
@@ -34,9 +31,9 @@ def make_game(seed: int, index: int) -> str:
     rng = np.random.default_rng([seed, index])
     board = draw(rng, OPENING_PLIES)
     players = (idle, keen) if index % 2 == 0 else (keen, idle)
-    while board.ply() < MAX_PLIES and not _over(board):
+    while not _over(board):
         board.push(players[board.turn](board, rng))
-    result, termination = _result(board)
+    result = board.result(claim_draw=True)
     white, black = players[chess.WHITE].__name__, players[chess.BLACK].__name__
     headers = {
         "Event": "made",
@@ -46,13 +43,13 @@ def make_game(seed: int, index: int) -> str:
         "White": white,
         "Black": black,
         "Result": result,
-        "Termination": termination,
     }
     tags = "".join(f'[{name} "{value}"]\n' for name, value in headers.items())
     return f"{tags}\n{_movetext(board)}{result}\n\n"
 
 
 def _over(board: chess.Board) -> bool:
+    """Whether the rules end the game here; a draw that may be claimed is claimed."""
     return (
         board.halfmove_clock >= 100
         or board.is_insufficient_material()
@@ -61,23 +58,13 @@ def _over(board: chess.Board) -> bool:
     )
 
 
-def _result(board: chess.Board) -> tuple[str, str]:
-    outcome = board.outcome(claim_draw=True)
-    if outcome is not None:
-        return outcome.result(), "normal"
-    lead = sum(
-        VALUES[piece.piece_type] * (1 if piece.color else -1)
-        for piece in board.piece_map().values()
-    )
-    if abs(lead) < DECISIVE_LEAD:
-        return "1/2-1/2", "adjudication"
-    return "1-0" if lead > 0 else "0-1", "adjudication"
-
-
 def _movetext(board: chess.Board) -> str:
+    """One full move a line."""
     replay = chess.Board()
-    lines = []
+    words = []
     for move in board.move_stack:
-        number = f"{replay.fullmove_number}. " if replay.turn else ""
-        lines.append(f"{number}{replay.san_and_push(move)}{' ' if replay.turn == 0 else chr(10)}")
-    return "".join(lines)
+        if replay.turn:
+            words.append(f"{replay.fullmove_number}. {replay.san_and_push(move)} ")
+        else:
+            words.append(f"{replay.san_and_push(move)}\n")
+    return "".join(words)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 MAX_CHARS = 1 << 20
 """Longer games are not kept: no game of chess is, so the text is something else."""
 
-_HEADER = re.compile(r'\[\s*([A-Za-z0-9_]+)\s+"')
+_HEADER = re.compile(r'\s*\[\s*([A-Za-z0-9_]+)\s+"(?:((?:[^"\\]|\\.)*"\s*\])|.*)')
 _MARK = re.compile(
     r"\{[^}]*\}?"  # a comment, perhaps open at the end of the line
     r"|;.*"
@@ -52,16 +52,19 @@ def _split(text: io.TextIOWrapper) -> Iterator[GameText]:
     game = _Collector()
     number, blank = 1, False
     while line := text.readline(MAX_CHARS):
-        header = _HEADER.match(line)
-        if header and game.may_hold(header[1]):
-            if game.ends_before(header[1], blank):
-                yield game.take()
-            game.add_header(number, header[1], line)
-        elif not (line.startswith("%") and not game.in_comment):
-            rest = line
-            while end := game.add_moves(number, rest):
+        rest = "" if line.startswith("%") and not game.in_comment else line
+        while rest.strip():
+            header = _HEADER.match(rest)
+            if header and game.may_hold(header[1]):
+                if game.ends_before(header[1], blank):
+                    yield game.take()
+                game.add_header(number, header[1], header[0])
+                rest = rest[header.end() :]
+            elif end := game.add_moves(number, rest):
                 yield game.take()
                 rest = rest[end:]
+            else:
+                break
         blank = not line.strip()
         number += line.endswith("\n")
     if game.begun:
@@ -72,7 +75,6 @@ class _Collector:
     """The game being read."""
 
     def __init__(self) -> None:
-        self.in_comment = False
         self._clear()
 
     def _clear(self) -> None:
@@ -92,12 +94,15 @@ class _Collector:
 
     def ends_before(self, tag: str, blank: bool) -> bool:
         """Whether a header of this name belongs to the next game."""
-        return self._moving or self.in_comment or (blank and tag in self._tags)
+        ended = self._moving or self.in_comment or (blank and tag in self._tags)
+        return self.begun and ended
 
-    def add_header(self, number: int, tag: str, line: str) -> None:
+    def add_header(self, number: int, tag: str, text: str) -> None:
+        if not self.begun:
+            self._clear()  # of comments between games
         self._begin(number)
         self._tags.add(tag)
-        self._keep(self._headers, line)
+        self._keep(self._headers, f"{text.strip()}\n")
 
     def add_moves(self, number: int, line: str) -> int:
         """Take movetext; returns where the game's result ends in ``line``, 0 if it goes on."""
@@ -112,8 +117,7 @@ class _Collector:
             self._begin(number)
             self._moving = True
         end = self._result_end(line, start)
-        if line.strip():
-            self._keep(self._moves, line[:end] if end else line)
+        self._keep(self._moves, line[:end] if end else line)
         return end
 
     def _result_end(self, line: str, start: int) -> int:

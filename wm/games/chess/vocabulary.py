@@ -6,7 +6,7 @@ any data, so every chess data set and every model share them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,11 +51,6 @@ _IDS = {uci: index + 2 for index, uci in enumerate(MOVES)}
 def encode(uci: str) -> int:
     """Id of a move, ``UNK`` for anything that is no move."""
     return _IDS.get(uci, UNK)
-
-
-def encode_all(moves: Iterable[str]) -> NDArray[np.uint16]:
-    """Ids [n] of a game's moves, ``UNK`` where a string is no move."""
-    return np.fromiter((_IDS.get(uci, UNK) for uci in moves), np.uint16)
 
 
 def decode(token: int) -> str:
