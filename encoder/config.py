@@ -62,11 +62,6 @@ class EncodeConfig(BaseModel):
         """Processor cores that the stage keeps busy."""
         return self.workers or os.cpu_count() or 1
 
-    @property
-    def options(self) -> MeleeOptions | ChessOptions:
-        """Those of its game."""
-        return self.melee if self.game == "melee" else self.chess
-
     def encoding(self) -> dict[str, Any]:
         """What decides the bytes of the data set, and nothing else; plain JSON values."""
         kept = self.model_dump(include={"game", "split", "shard_mb", self.game})

@@ -12,10 +12,10 @@ from typing import Any
 
 from encoder.config import EncodeConfig
 from encoder.fingerprint import check_unchanged, fingerprint, look
-from encoder.inputs import inputs
+from encoder.inputs import Inputs
 from encoder.isolate import Isolated, Reader
 from encoder.pack import Packer
-from encoder.read import GameReader
+from encoder.read import KINDS, GameReader
 from encoder.sources import open_source
 from encoder.tasks import answers, tasks
 from wm.artifacts.dataset import Manifest, dataset_key, load_manifest, verify_dataset
@@ -62,9 +62,9 @@ def encode(
     logger.info("encode %s: %d files, %.1f MB", config.source, content.inputs.count, total / 1e6)
     packer = Packer(config, store, key, scratch)
     pace = _Pace(packer, total, progress)
-    worker = reader or GameReader(config.game, config.options)
+    worker = reader or GameReader(config.melee, config.chess)
     with Isolated(worker, config.cpus, config.timeout_s, scratch) as pool:
-        work = islice(tasks(inputs(source, config.game, scratch)), packer.done, None)
+        work = islice(tasks(Inputs(source, KINDS[config.game], scratch)), packer.done, None)
         for number, (task, answered) in enumerate(pool.map(answers, work), packer.done):
             packer.add(number, task, answered)
             pace.step(task.read)

@@ -6,14 +6,14 @@ import io
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from encoder.archives import Member, is_archive, members
-from encoder.read import KINDS, Kind
+from encoder.read import Kind
 from encoder.sources import File, Source
 from encoder.streams import Damaged, decompressed, stem
 from wm.errors import BadData
@@ -50,41 +50,73 @@ class Input:
     """Its row of ``meta.json`` (parsed-v2); empty where there is none."""
 
 
-def inputs(source: Source, game: str, scratch: Path) -> Iterator[Input]:
-    """Every input of a source, in order; ``game`` says which kinds count."""
-    tables = _Tables(scratch)
-    before = 0
-    for file in source.files():
-        kind = _kind(file.name, game)
-        after = partial(int, before + file.size)
+class Inputs:
+    """The inputs of a source; ``kinds`` says which count, the others are ignored."""
+
+    def __init__(self, source: Source, kinds: Container[Kind], scratch: Path) -> None:
+        self._source = source
+        self._kinds = kinds
+        self._tables = _Tables(scratch)
+
+    def __iter__(self) -> Iterator[Input]:
+        """All of them, in order."""
+        before = 0
+        for file in self._source.files():
+            yield from self.of(file, before)
+            before += file.size
+
+    def of(self, file: File, before: int = 0) -> Iterator[Input]:
+        """Those in one file, behind ``before`` bytes of the source. An archive that is cut off
+        raises BadData."""
+        kind = self._kind(file.name)
         if is_archive(file.name) and not _hidden(file.name):
-            yield from _of_archive(file.name, source.local(file), game, tables, before)
-            source.release(file)
-        elif kind is None:
-            yield Input(file.name, None, after)
+            yield from self._of_archive(file.name, self._source.local(file), before)
+            self._source.release(file)
         elif kind in MANY:
-            with source.local(file).open("rb") as raw:
+            with self._source.local(file).open("rb") as raw:
                 stream = partial(decompressed, raw, file.name.lower())
                 yield Input(file.name, kind, partial(_position, raw, before), open=stream)
-            source.release(file)
+            self._source.release(file)
         else:
-            meta = _meta(tables, file.name, partial(_found, source))
-            plain = file.path if stem(file.name) == file.name else None
-            later = None if plain else partial(_content, source, file)
-            yield Input(file.name, kind, after, path=plain, later=later, meta=meta)
-        before += file.size
+            yield self._single(file, kind, partial(int, before + file.size))
 
-
-def _of_archive(name: str, path: Path, game: str, tables: _Tables, before: int) -> Iterator[Input]:
-    for member in members(path, name):
-        full = _full(name, member)
-        kind = _kind(full, game)
-        after = partial(int, before + member.at)
+    def _single(self, file: File, kind: Kind | None, read: Callable[[], int]) -> Input:
         if kind is None:
-            yield Input(full, None, after)
-        else:
-            meta = _meta(tables, full, partial(_found_member, path, name))
-            yield Input(full, kind, after, open=partial(_open_member, member), meta=meta)
+            return Input(file.name, None, read)
+        meta = self._meta(file.name, partial(_found, self._source))
+        if file.path is not None and stem(file.name) == file.name:
+            return Input(file.name, kind, read, path=file.path, meta=meta)
+        return Input(file.name, kind, read, later=partial(_content, self._source, file), meta=meta)
+
+    def _of_archive(self, name: str, path: Path, before: int) -> Iterator[Input]:
+        for member in members(path, name):
+            full = _full(name, member)
+            kind = self._kind(full)
+            read = partial(int, before + member.at)
+            if kind is None:
+                yield Input(full, None, read)
+            else:
+                meta = self._meta(full, partial(_found_member, path, name))
+                yield Input(full, kind, read, open=partial(_open_member, member), meta=meta)
+
+    def _kind(self, name: str) -> Kind | None:
+        kind = kind_of(name)
+        return kind if kind is not None and kind in self._kinds else None
+
+    def _meta(self, name: str, find: Callable[[str], BinaryIO | None]) -> dict[str, Any] | None:
+        match = _PARSED.fullmatch(name)
+        if match is None:
+            return None
+        return self._tables.row(f"{match['folder']}meta.json", match["md5"], find)
+
+
+def kind_of(name: str) -> Kind | None:
+    """What a file of this name holds."""
+    if _hidden(name):
+        return None
+    if _PARSED.fullmatch(name):
+        return Kind.PARSED_V2
+    return _SUFFIXES.get(PurePosixPath(stem(name.lower())).suffix)
 
 
 def _position(raw: BinaryIO, before: int) -> int:
@@ -103,14 +135,6 @@ def read_limited(stream: BinaryIO) -> bytes:
     return data
 
 
-def _kind(name: str, game: str) -> Kind | None:
-    if _hidden(name):
-        return None
-    plain = stem(name.lower())
-    kind = Kind.PARSED_V2 if _PARSED.fullmatch(name) else _SUFFIXES.get(PurePosixPath(plain).suffix)
-    return kind if kind in KINDS[game] else None
-
-
 def _hidden(name: str) -> bool:
     """Such as the ``._x`` that a Mac puts beside every file ``x`` of an archive."""
     return PurePosixPath(name).name.startswith(".")
@@ -118,13 +142,6 @@ def _hidden(name: str) -> bool:
 
 def _open_member(member: Member) -> BinaryIO:
     return decompressed(member.open(), member.name.lower())
-
-
-def _meta(
-    tables: _Tables, name: str, find: Callable[[str], BinaryIO | None]
-) -> dict[str, Any] | None:
-    match = _PARSED.fullmatch(name)
-    return tables.row(f"{match['folder']}meta.json", match["md5"], find) if match else None
 
 
 def _found(source: Source, name: str) -> BinaryIO | None:

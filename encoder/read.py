@@ -29,6 +29,9 @@ class Kind(StrEnum):
 KINDS = {"melee": (Kind.SLP, Kind.PARSED_V2), "chess": (Kind.PGN, Kind.JSONL)}
 """Game -> kinds of its files."""
 
+GAME = {kind: game for game, kinds in KINDS.items() for kind in kinds}
+"""Kind -> its game."""
+
 _LENGTH = 4
 
 
@@ -47,20 +50,19 @@ def request(
 class GameReader:
     """Answers requests; the reader of :class:`encoder.isolate.Isolated`."""
 
-    game: str
-    options: MeleeOptions | ChessOptions
+    melee: MeleeOptions
+    chess: ChessOptions
 
     def __call__(self, asked: bytes) -> bytes:
         """The batch of a request's games; raises Rejected where there is no game at all."""
         end = _LENGTH + int.from_bytes(asked[:_LENGTH], "little")
         header = json.loads(asked[_LENGTH:end])
-        data = Path(header["path"]) if "path" in header else asked[end:]
-        if isinstance(self.options, MeleeOptions):
-            games: Iterable[Game | Rejected] = [_melee(header, data, self.options)]
-        else:
-            assert isinstance(data, bytes)
-            games = _shifted(_chess(header["kind"], data, self.options), header["line"] - 1)
-        return pack_games(self.game, games)
+        game = GAME[header["kind"]]
+        if game == "melee":
+            data = Path(header["path"]) if "path" in header else asked[end:]
+            return pack_games(game, [_melee(header, data, self.melee)])
+        games = _chess(header["kind"], asked[end:], self.chess)
+        return pack_games(game, _shifted(games, header["line"] - 1))
 
 
 def _melee(header: dict[str, Any], data: bytes | Path, options: MeleeOptions) -> Game:
