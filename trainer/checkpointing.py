@@ -1,0 +1,107 @@
+"""Between a training's live objects and the checkpoints in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from trainer.config import TrainConfig
+from trainer.optim import Ema, Schedule
+from trainer.team import Team
+from wm.artifacts.checkpoint import (
+    Checkpoint,
+    newest_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+)
+from wm.errors import BadConfig
+from wm.stage import StageSpec
+from wm.store import Store
+
+DECIDES = (
+    *("data", "model", "batch", "seed", "length", "mode", "burn_in", "labels", "min_context"),
+    *("winner_mask", "winner_weight", "phase_weights", "lr", "schedule", "warmup", "lr_floor"),
+    *("plateau_factor", "plateau_patience", "weight_decay", "clip", "ema"),
+)
+"""Settings that may not change between a checkpoint and the training that goes on from it. Others
+may: a run can be shortened, validated more often, or go on with other processes or devices."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Saves and restores model, optimizer, schedule, average and position.
+
+    The random state needs no place of its own: generators are seeded anew for every step from seed
+    and position, and the order is a function of both.
+    """
+
+    store: Store
+    spec: StageSpec
+    config: TrainConfig
+    team: Team
+    model: nn.Module
+    optimizer: AdamW
+    schedule: Schedule
+    ema: Ema | None
+
+    def save(self, step: int) -> None:
+        """Publish the state after ``step`` updates and delete what is too old."""
+        if not self.team.leads:
+            return
+        spec, config = self.spec, self.config
+        state = {"config": config.model_dump(mode="json"), "schedule": self.schedule.state()}
+        tensors = {name: t.detach().cpu().numpy() for name, t in self._tensors().items()}
+        save_checkpoint(self.store, spec.prefix, step, tensors, state)
+        prune_checkpoints(self.store, spec.run, spec.stage, config.keep)
+
+    def restore(self) -> Checkpoint | None:
+        """Take over the stage's newest whole checkpoint, whichever attempt made it.
+
+        Raises :class:`BadConfig` where it belongs to a training of other settings.
+        """
+        found = newest_checkpoint(self.store, self.spec.run, self.spec.stage)
+        if found is None:
+            return None
+        self._check(found)
+        for parameter in self.model.parameters():
+            self.optimizer.state[parameter] = self._moments(parameter)
+        with torch.no_grad():
+            for name, tensor in self._tensors().items():
+                tensor.copy_(torch.from_numpy(found.tensors[name]))
+        self.schedule.restore(found.state["schedule"])
+        return found
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Everything that is a tensor, by name; of the live objects, not copies."""
+        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": t for name, t in self.ema.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for part, tensor in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{name}.{part}"] = tensor
+        return tensors
+
+    def _moments(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
+        """Room for AdamW's state of one parameter, which it otherwise makes at its first step."""
+        fused = self.optimizer.defaults["fused"]
+        device = parameter.device if fused else torch.device("cpu")
+        return {
+            "step": torch.zeros((), device=device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+
+    def _check(self, found: Checkpoint) -> None:
+        then: dict[str, Any] = found.state["config"]
+        now = self.config.model_dump(mode="json")
+        for name in DECIDES:
+            if then.get(name) != now[name]:
+                raise BadConfig(
+                    f"{found.key} was made with {name} {then.get(name)}, "
+                    f"this training has {now[name]}",
+                    hint="restore that setting, or submit under another run",
+                )

@@ -1,0 +1,147 @@
+"""Melee: sequences of frames, the loss at every position or at the end of short windows."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.counter import bits
+from trainer.melee_validation import Rollouts, teacher_forced
+from trainer.order import Order
+from trainer.rows import Column, Games
+from trainer.task import TaskLoss
+from trainer.team import Team
+from wm.artifacts.dataset import Dataset, Split
+from wm.errors import BadConfig, BadData
+from wm.models.config import LSTMConfig
+from wm.models.melee_features import decode
+from wm.models.melee_loss import residual_loss
+from wm.models.melee_model import WorldModel
+
+FIT_ON = 512
+"""Sequences from which the units of inputs and residuals are taken."""
+
+
+class Segments:
+    """The runs of ``targets`` + 1 frames that a split is cut into, none across two games.
+
+    With ``every``, a game of n frames is (n - 1) // targets runs. They are ``targets`` apart on a
+    circle of all possible starts, turned by a fresh random offset each epoch: so each start is
+    equally likely, and no two runs of an epoch are the same. Otherwise every start is its own item.
+    """
+
+    def __init__(self, split: Split, targets: int, every: bool, seed: int) -> None:
+        self.games = Games(split)
+        self._targets, self._every, self._seed = targets, every, seed
+        starts = np.maximum(self.games.length - targets, 0)
+        runs = (self.games.length - 1) // targets if every else starts
+        self._before = np.cumsum(np.concatenate([[0], runs]))
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return int(self._before[-1])
+
+    @property
+    def too_short(self) -> int:
+        """Games without a single run."""
+        return int((self._starts == 0).sum())
+
+    def game(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of each item's game."""
+        found: NDArray[np.int64] = np.searchsorted(self._before, items, "right") - 1
+        return found
+
+    def first_row(self, epochs: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row at which each item starts in its epoch."""
+        game = self.game(items)
+        number = items - self._before[game]
+        if self._every:
+            turn = bits(self._seed, "offset", epochs, game) % self._starts[game].astype(np.uint64)
+            number = (turn.astype(np.int64) + number * self._targets) % self._starts[game]
+        rows: NDArray[np.int64] = self.games.first[game] + number
+        return rows
+
+
+class MeleeTask:
+    """See :class:`trainer.task.Task`."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, team: Team) -> None:
+        if isinstance(config.model, LSTMConfig):
+            raise BadConfig("model kind lstm cannot play melee", hint="use mlp or mamba2")
+        self._config, self._team = config, team
+        self._window = config.mode == "window"
+        self._targets = config.model.context if self._window else config.length
+        # An MLP predicts nothing before its window is full; a sequence must be longer than that.
+        burnt = config.model.context if config.model.kind == "mlp" else config.burn_in
+        if not self._window and self._targets < max(burnt, 1):
+            raise BadConfig(
+                f"length {config.length} is shorter than the model's context {burnt}",
+                hint=f"take a length of at least {burnt + 1}",
+            )
+        self._burn_in = 0 if self._window or config.model.kind == "mlp" else config.burn_in
+        self._segments = self._cut(data.split("train"))
+        self._held_out = self._cut(data.split("val"))
+        self._frames = Column(data.split("train"), "frames", team.device)
+        self._held_out_frames = Column(data.split("val"), "frames", team.device)
+        self._order = Order(len(self._segments), config.batch, config.groups, config.seed)
+        self._rows = self._spread_rows()
+        self._rollouts = Rollouts(self._held_out.games, config, config.model.context, team)
+
+    def prepare(self, model: nn.Module) -> None:
+        count = min(FIT_ON, len(self._segments))
+        items = np.unique(np.linspace(0, len(self._segments) - 1, count).astype(np.int64))
+        rows = self._segments.first_row(np.zeros_like(items), items)
+        records = self._frames.gather(rows, self._targets + 1)
+        cast(WorldModel, model).scales.fit(decode(records))
+
+    def batch(self, step: int) -> Tensor:
+        """uint8 [B, T + 1, 104]."""
+        epochs, items = self._order.share(step, self._team.rank, self._team.world)
+        return self._frames.gather(self._segments.first_row(epochs, items), self._targets + 1)
+
+    def loss(self, model: nn.Module, batch: Tensor) -> TaskLoss:
+        outputs = model(batch, window=self._window)
+        scales = cast(WorldModel, model).scales
+        found = residual_loss(outputs.float(), batch, scales, burn_in=self._burn_in)
+        return TaskLoss(found.sum, found.count)
+
+    def names(self, step: int) -> list[str]:
+        _, items = self._order.share(step, self._team.rank, self._team.world)
+        return self._segments.games.names(self._segments.game(items))
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """One step ahead with recorded frames before it, and rollouts of the model's own frames."""
+        world = cast(WorldModel, model)
+        rows = self._rows[self._team.rank :: self._team.world]
+        batches = (
+            self._held_out_frames.gather(rows[i : i + self._config.batch], self._targets + 1)
+            for i in range(0, len(rows), self._config.batch)
+        )
+        one_step = teacher_forced(world, batches, self._team, self._window, self._burn_in)
+        return one_step | self._rollouts.metrics(world, self._held_out_frames)
+
+    def _spread_rows(self) -> NDArray[np.int64]:
+        """First rows of held-out runs, evenly over the split and the same at every validation."""
+        most = self._config.validate_games * self._config.starts_per_game
+        count = min(most, len(self._held_out))
+        items = np.unique(np.linspace(0, len(self._held_out) - 1, count).astype(np.int64))
+        if len(items) < self._team.world:
+            raise BadData(
+                f"{self._config.data} has fewer held-out sequences than there are processes",
+                hint="encode more games, or give the val split a larger share",
+            )
+        return self._held_out.first_row(np.zeros_like(items), items)
+
+    def _cut(self, split: Split) -> Segments:
+        segments = Segments(split, self._targets, not self._window, self._config.seed)
+        if not len(segments):
+            raise BadData(
+                f"{self._config.data} has no game of more than {self._targets} frames in its "
+                f"{split.name} split ({split.games} games)",
+                hint="lower length, encode more games, or give that split a larger share",
+            )
+        return segments

@@ -1,0 +1,79 @@
+"""``metrics.jsonl``: how the training goes, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from trainer.gradients import Update
+from wm.store import Store
+
+PUBLISH_EVERY = 3.0
+"""Seconds between copies to the store."""
+
+
+class MetricsLog:
+    """Collects lines and publishes the whole file every few seconds, and at the end."""
+
+    def __init__(self, store: Store, key: str, enabled: bool = True) -> None:
+        self._store, self._key, self._enabled = store, key, enabled
+        self._lines: list[str] = []
+        self._published = 0.0
+
+    def write(self, event: str, step: int, **facts: Any) -> None:
+        """Add ``{"time", "step", "event", ...}``; event: start, resume, train, validate, ..."""
+        if not self._enabled:
+            return
+        line = {"time": round(time.time(), 3), "step": step, "event": event, **facts}
+        self._lines.append(json.dumps(line) + "\n")
+        if time.monotonic() - self._published > PUBLISH_EVERY:
+            self.publish()
+
+    def publish(self) -> None:
+        """Copy every line so far to the store."""
+        if self._enabled:
+            self._store.put(self._key, "".join(self._lines).encode())
+            self._published = time.monotonic()
+
+
+class Meter:
+    """Sums over a span of steps, and the pace of the whole training."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+        self._targets = self._all_targets = 0
+        self._loss = self._waited = self._all_seconds = 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Add time that the device waited for its input."""
+        self._waited += seconds
+
+    def count(self, update: Update) -> None:
+        """Add one update."""
+        self._targets += update.targets
+        self._loss += update.loss * update.targets
+
+    @property
+    def targets_per_s(self) -> float:
+        """Supervised targets per second of training, over all processes and spans."""
+        return self._all_targets / self._all_seconds if self._all_seconds else 0.0
+
+    def span(self) -> dict[str, float]:
+        """Loss, pace and share of time spent waiting since the last call, which ends the span."""
+        seconds = time.perf_counter() - self._since
+        self._all_seconds += seconds
+        self._all_targets += self._targets
+        span = {
+            "loss": self._loss / max(self._targets, 1),
+            "targets_per_s": round(self._targets / seconds, 1),
+            "input_wait": round(self._waited / seconds, 4),
+        }
+        self.skip()
+        return span
+
+    def skip(self) -> None:
+        """Start a new span now; what came before it is not training time."""
+        self._since = time.perf_counter()
+        self._targets = 0
+        self._loss = self._waited = 0.0

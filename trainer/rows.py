@@ -1,0 +1,96 @@
+"""The rows of a split, gathered into batches: one operation, no worker processes.
+
+Rows stay in memory-mapped shards, or move to the device once where it is an accelerator that has
+room for them. Both give the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wm.artifacts.dataset import Split
+
+ROOM = 0.5
+"""Share of an accelerator's free memory that rows may take."""
+
+
+class Games:
+    """Where the games of a split lie: game g is rows ``first[g] : first[g] + length[g]``."""
+
+    def __init__(self, split: Split) -> None:
+        firsts, base = [], 0
+        for shard in split.shards:
+            firsts.append(np.asarray(shard.offsets[:-1], np.int64) + base)
+            base += int(shard.offsets[-1])
+        self._split = split
+        self.first = _join(firsts)
+        self.length = _join([np.diff(shard.offsets) for shard in split.shards])
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def fact(self, name: str) -> NDArray[np.int64]:
+        """A per-game integer, for every game."""
+        return _join([shard.facts[name] for shard in self._split.shards])
+
+    def names(self, games: NDArray[np.int64]) -> list[str]:
+        """Identities of some games, 32 hex digits each."""
+        identity = np.concatenate([shard.identity for shard in self._split.shards])
+        return [identity[game].tobytes().hex() for game in games]
+
+
+class Column:
+    """One column of a split, its shards as one array of rows."""
+
+    def __init__(self, split: Split, name: str, device: torch.device) -> None:
+        self._parts = [_plain(shard.rows[name]) for shard in split.shards]
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+        self._device = device
+        self._resident = self._load() if _fits(self._parts, device) else None
+
+    def gather(self, starts: NDArray[np.int64], length: int) -> Tensor:
+        """Rows ``start : start + length`` for each start: [B, length, ...] on the device.
+
+        A run stays within the shard that it starts in; past the shard's end, its last row repeats.
+        """
+        shards = np.searchsorted(self._starts, starts, "right") - 1
+        rows = np.minimum(starts[:, None] + np.arange(length), self._starts[shards + 1, None] - 1)
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self._device)]
+        out = np.empty((*rows.shape, *self._parts[0].shape[1:]), self._parts[0].dtype)
+        for shard in np.unique(shards):
+            mine = shards == shard
+            out[mine] = self._parts[shard][rows[mine] - self._starts[shard]]
+        return torch.from_numpy(out).to(self._device)
+
+    def _load(self) -> Tensor:
+        first = self._parts[0]
+        dtype = torch.from_numpy(np.empty(0, first.dtype)).dtype
+        rows = torch.empty(
+            (int(self._starts[-1]), *first.shape[1:]), dtype=dtype, device=self._device
+        )
+        for start, part in zip(self._starts, self._parts, strict=False):
+            rows[start : start + len(part)] = torch.from_numpy(np.array(part))
+        return rows
+
+
+def _plain(part: NDArray[Any]) -> NDArray[Any]:
+    # Vocabulary ids stay far below 2^15, and torch hardly knows what to do with uint16.
+    return part.view(np.int16) if part.dtype == np.uint16 else part
+
+
+def _fits(parts: list[NDArray[Any]], device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(part.nbytes for part in parts) < ROOM * free
+
+
+def _join(parts: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *(np.asarray(part, np.int64) for part in parts)])

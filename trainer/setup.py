@@ -1,0 +1,142 @@
+"""From an attempt's spec to a running training, and from its end to a published model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.checkpointing import Checkpoints
+from trainer.config import TrainConfig
+from trainer.gradients import Gradients
+from trainer.loop import Training, train
+from trainer.metrics import MetricsLog
+from trainer.optim import Ema, Schedule, make_optimizer
+from trainer.preempt import Stopping
+from trainer.reports import ProgressFile
+from trainer.result import result_of
+from trainer.task import make_task
+from trainer.team import Team, join_team, leave_team
+from wm.artifacts.dataset import Dataset, open_dataset
+from wm.artifacts.model import ModelCard, publish_model
+from wm.models.build import build, count_parameters, weights_bytes
+from wm.stage import StageSpec, locate
+from wm.store import Store, open_store
+
+logger = logging.getLogger("wm.trainer")
+
+
+def run(address: str, scratch: Path, stopping: Stopping) -> dict[str, Any]:
+    """Train as the spec at ``address`` says; the stage's result on rank 0, else nothing."""
+    root, key = locate(address)
+    store = open_store(root)
+    spec = StageSpec.model_validate_json(store.get(key))
+    config = TrainConfig.model_validate(spec.config)
+    team = join_team(config.device)
+    try:
+        make_repeatable(config, team)
+        data = open_data(store, config, team, scratch)
+        training = assemble(store, spec, config, team, data, stopping, scratch)
+        start = begin(training)
+        metrics = train(training, start)
+        training.log.write("end", config.steps)
+        training.log.publish()
+        card = publish(store, spec, data, training, metrics) if team.leads else None
+    finally:
+        leave_team()
+    return result_of(card) if card else {}
+
+
+def make_repeatable(config: TrainConfig, team: Team) -> None:
+    """Equal settings, equal bits; and no slow arithmetic on numbers that are all but zero."""
+    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(config.deterministic or team.device.type == "cpu")
+    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.manual_seed(config.seed)
+
+
+def open_data(store: Store, config: TrainConfig, team: Team, scratch: Path) -> Dataset:
+    """The data set, downloaded once where it is not on this machine."""
+    if not team.leads:
+        team.wait()
+    data = open_dataset(store, config.data, scratch / "data")
+    if team.leads:
+        team.wait()
+    return data
+
+
+def assemble(
+    store: Store,
+    spec: StageSpec,
+    config: TrainConfig,
+    team: Team,
+    data: Dataset,
+    stopping: Stopping,
+    scratch: Path,
+) -> Training:
+    """Every part of a training, the model still untrained and equal on every process."""
+    model = build(config.model, data.manifest.game).to(team.device)
+    task = make_task(config, data, team)
+    task.prepare(model)
+    optimizer, schedule = make_optimizer(config, model), Schedule(config)
+    ema = Ema(config, model) if config.ema else None
+    progress = ProgressFile(scratch, config.steps)
+    return Training(
+        config=config,
+        team=team,
+        task=task,
+        model=model,
+        gradients=Gradients(model.parameters(), team),
+        optimizer=optimizer,
+        schedule=schedule,
+        ema=ema,
+        checkpoints=Checkpoints(store, spec, config, team, model, optimizer, schedule, ema),
+        log=MetricsLog(store, f"{spec.prefix}/metrics.jsonl", enabled=team.leads),
+        stopping=stopping,
+        progress=progress if team.leads else lambda done, facts: None,
+    )
+
+
+def begin(t: Training) -> int:
+    """Go on from the newest checkpoint, or start; returns the updates already made."""
+    found = t.checkpoints.restore()
+    parameters = count_parameters(t.model)
+    facts = {"parameters": parameters, "world": t.team.world, "device": str(t.team.device)}
+    if found is None:
+        t.log.write("start", 0, **facts)
+    else:
+        t.log.write("resume", found.step, checkpoint=found.key, **facts)
+        logger.info("going on from %s", found.key)
+    logger.info(
+        "training a %s of %s parameters on %s (%d on %s)",
+        *(t.config.model.kind, f"{parameters:,}", t.config.data, t.team.world, t.team.device),
+    )
+    return found.step if found else 0
+
+
+def publish(
+    store: Store, spec: StageSpec, data: Dataset, t: Training, metrics: dict[str, float]
+) -> ModelCard:
+    """Publish the trained weights (the averaged ones, where there is an average)."""
+    config, manifest = t.config, data.manifest
+    card = publish_model(
+        store,
+        weights_bytes(t.best),
+        name=config.name or manifest.game,
+        game=manifest.game,
+        config=config.model.model_dump(mode="json"),
+        parameters=count_parameters(t.model),
+        data=config.data,
+        data_fingerprint=manifest.fingerprint,
+        run=spec.run,
+        stage=spec.stage,
+        step=config.steps,
+        metrics=metrics,
+        training=config.model_dump(mode="json"),
+        targets_per_s=round(t.meter.targets_per_s, 1),
+    )
+    logger.info("published %s", card.key)
+    return card

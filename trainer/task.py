@@ -1,0 +1,57 @@
+"""What the loop asks of a game: batches, a loss, and held-out figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.team import Team
+from wm.artifacts.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLoss:
+    """Sums over this process's part of a batch; the loss of a batch is the quotient over all."""
+
+    sum: Tensor
+    """Scalar with a gradient."""
+    count: Tensor
+    """Targets, scalar."""
+
+
+class Task(Protocol):
+    """One game's side of a training."""
+
+    def prepare(self, model: nn.Module) -> None:
+        """Fit what a new model takes from the data before its first update."""
+        ...
+
+    def batch(self, step: int) -> Any:
+        """This process's part of batch ``step``, on the device; a function of ``step`` alone."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any) -> TaskLoss:
+        """What to minimise."""
+        ...
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Held-out figures by name, "loss" among them; every process gets the same."""
+        ...
+
+    def names(self, step: int) -> list[str]:
+        """Identities of the games in this process's part of batch ``step``."""
+        ...
+
+
+def make_task(config: TrainConfig, data: Dataset, team: Team) -> Task:
+    """The task of a data set's game."""
+    if data.manifest.game == "chess":
+        from trainer.chess_task import ChessTask
+
+        return ChessTask(config, data, team)
+    from trainer.melee_task import MeleeTask
+
+    return MeleeTask(config, data, team)

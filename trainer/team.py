@@ -1,0 +1,52 @@
+"""The processes that train together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """This process among its peers; a team of one works the same way."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes to the store and speaks."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add up ``tensor`` over all processes, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+def join_team(device: str) -> Team:
+    """Meet the other processes that torchrun started; ``device`` is auto, cpu or cuda."""
+    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if cuda:
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    place = torch.device("cuda", local) if cuda else torch.device("cpu")
+    return Team(rank, int(os.environ["WORLD_SIZE"]), place)
+
+
+def leave_team() -> None:
+    """Say goodbye, where there was a meeting."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
