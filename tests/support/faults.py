@@ -6,6 +6,7 @@ import http.client
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     proxy: FaultyProxy
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Connections that break are this proxy's trade; anything else is told."""
+        if not isinstance(sys.exception(), OSError | http.client.HTTPException):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,6 @@ by another belongs to a dead process and is removed by the next writer.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -19,22 +18,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from wm.errors import InputMissing, StoreUnreachable
+from wm.errors import InputMissing
 from wm.store.base import ABSENT, Absent, Conflict, Entry, NotFound, Tag
 from wm.store.checksum import check_sha256
+from wm.store.disk import disk_error
 from wm.store.download import CHUNK, download_to
 from wm.store.keys import RESERVED, check_key, check_prefix
-
-HINTS = {
-    errno.ENOSPC: "free space on that disk, then submit again; nothing half-written is visible",
-    errno.EDQUOT: "free some of the quota on that disk, then submit again",
-    errno.EROFS: "the file system is read-only; choose a directory that can be written",
-    errno.EACCES: "choose a directory that this user may read and write",
-    errno.EPERM: "choose a directory that this user may read and write",
-    errno.ENOTDIR: "a file stands where a folder is needed; choose another place or remove it",
-    errno.EEXIST: "a file stands where a folder is needed; choose another place or remove it",
-    errno.EISDIR: "a folder has that name; an object cannot have it as well",
-}
 
 
 class DirectoryStore:
@@ -81,7 +70,7 @@ class DirectoryStore:
             yield from self._walk(folder, prefix)
 
     def download(self, key: str, path: Path, *, sha256: str | None = None) -> None:
-        with self._opened(key) as (file, entry), self._reporting(f"copy {key} to {path}"):
+        with self._opened(key) as (file, entry):
 
             def chunks_from(offset: int) -> Iterator[bytes]:
                 file.seek(offset)
@@ -125,10 +114,7 @@ class DirectoryStore:
         try:
             yield
         except OSError as error:
-            raise StoreUnreachable(
-                f"cannot {doing} in the store {self.url}: {error.strerror}",
-                hint=HINTS.get(error.errno or 0, "check that disk, then submit again"),
-            ) from error
+            raise disk_error(f"{doing} in the store {self.url}", error) from error
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[BinaryIO, Entry]]:
@@ -199,10 +185,7 @@ class DirectoryStore:
                 raise Conflict(f"{key} in the store {self.url} was changed by another writer")
             _stamp(temporary, target)
             entry = _entry(key, os.fstat(temporary.fileno()))
-            if only_if is ABSENT:
-                os.link(temporary.name, target)
-            else:
-                Path(temporary.name).replace(target)
+            Path(temporary.name).replace(target)
             _sync_folder(target.parent)
         return entry
 

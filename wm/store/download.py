@@ -13,6 +13,7 @@ from pathlib import Path
 from wm.errors import StoreUnreachable
 from wm.store.base import Entry
 from wm.store.checksum import check_sha256, file_sha256
+from wm.store.disk import disk_error
 
 CHUNK = 1 << 20
 
@@ -29,7 +30,19 @@ def download_to(
     tag, and the next call goes on from there. Processes that want the same file take turns, and
     one that finds it there with the right ``sha256`` is done.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fill(path, entry, chunks_from, sha256)
+    except OSError as error:
+        raise disk_error(f"copy {entry.key} to {path}", error) from error
+
+
+def _fill(
+    path: Path,
+    entry: Entry,
+    chunks_from: Callable[[int], Iterable[bytes]],
+    sha256: str | None,
+) -> None:
     with _locked_part(path, entry) as part:
         if sha256 and path.is_file() and file_sha256(path) == sha256.lower():
             Path(part.name).unlink()

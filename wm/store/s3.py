@@ -135,11 +135,11 @@ class S3Store:
     def upload(self, path: Path, key: str) -> Entry:
         if not path.is_file():
             raise InputMissing(f"there is no file {path} to publish as {key}")
-        digest = file_sha256(path)
         config = TransferConfig(MULTIPART_ABOVE, max_concurrency=4, multipart_chunksize=PART)
         name = self._name(key)["Key"]
-        mark = {"Metadata": {"sha256": digest}}
         with self._reporting("write", key):
+            digest = file_sha256(path)
+            mark = {"Metadata": {"sha256": digest}}
             try:
                 with create_transfer_manager(self._client, config) as transfers:
                     transfers.upload(str(path), self.bucket, name, extra_args=mark).result()
@@ -179,7 +179,7 @@ class S3Store:
     def _reporting(self, doing: str, key: str) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, HTTPError) as error:
+        except (BotoCoreError, ClientError, HTTPError, OSError) as error:
             raise self._unreachable(doing, key, error) from error
 
     def _unreachable(self, doing: str, key: str, error: Exception) -> StoreUnreachable:

@@ -71,7 +71,7 @@ def describe(error: Exception, bucket: str) -> tuple[str, str]:
     for kind, why, hint in EXCEPTIONS:
         if isinstance(error, kind):
             return why, hint
-    return str(error).partition("\n")[0] or type(error).__name__, AGAIN
+    return " ".join(str(error).split()) or type(error).__name__, AGAIN
 
 
 def _clock(error: ClientError) -> str:

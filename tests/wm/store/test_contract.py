@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wm.errors import BadConfig, BadData, InputMissing
+from wm.errors import BadConfig, BadData, InputMissing, StoreUnreachable
 from wm.store import ABSENT, Conflict, NotFound, Store, Tag, open_store
 
 
@@ -173,6 +173,14 @@ def test_download_by_many_at_once(store: Store, tmp_path: Path) -> None:
         thread.join()
     assert target.read_bytes() == data
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_full_disk_at_the_other_end_of_a_download(store: Store, small_disk: Path) -> None:
+    store.put("k", bytes(2 << 20))
+    with pytest.raises(StoreUnreachable, match=r"cannot copy k to .*disk.*No space left") as caught:
+        store.download("k", small_disk / "file")
+    assert "free space" in caught.value.hint
+    assert not (small_disk / "file").exists()
 
 
 def test_upload_of_no_file(store: Store, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_other_addresses_are_refused(url: str) -> None:
     assert "s3://bucket/prefix" in caught.value.hint
 
 
+def test_a_name_that_no_bucket_can_have(s3_url: str) -> None:
+    with pytest.raises(StoreUnreachable, match="Invalid bucket name") as caught:
+        open_store("s3://No Bucket!").get("k")
+    assert "\n" not in caught.value.message
+
+
 def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(StoreUnreachable, match="nobody"):
