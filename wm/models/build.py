@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from wm.artifacts.model import ModelCard, load_card, read_weights
 from wm.errors import BadConfig, BadData
 from wm.models.config import LSTMConfig, ModelConfig
 from wm.models.lstm import NextMoveLSTM
 from wm.store import Store
+
+Shapes = dict[str, tuple[int, ...]]
 
 _CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 
@@ -32,18 +36,21 @@ def build(config: ModelConfig, game: str) -> nn.Module:
 def load_model(store: Store, model: str | ModelCard) -> nn.Module:
     """A published model by key or card, in eval mode, every weight in its place.
 
-    Errors: those of the store; :class:`BadData` where weights and configuration do not fit.
+    Errors: those of the store; :class:`BadData` where the card's configuration is none, or the
+    weights do not fit it.
     """
     card = load_card(store, model) if isinstance(model, str) else model
-    module = build(_CONFIG.validate_python(card.config), card.game)
-    weights = {name: torch.from_numpy(w) for name, w in read_weights(store, card).items()}
     try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
+        config = _CONFIG.validate_python(card.config)
+    except ValidationError as error:
         raise BadData(
-            f"weights of {card.name} {card.version} do not fit its configuration: {error}",
-            hint="train and publish it again; the card and the weights are of different shapes",
+            f"{card.key} has a configuration that no model has: {error.errors()[0]['msg']}",
+            hint="publish the model again",
         ) from error
+    module = build(config, card.game)
+    weights = {name: torch.from_numpy(w) for name, w in read_weights(store, card).items()}
+    _check_shapes(card, _shapes(weights), _shapes(module.state_dict()))
+    module.load_state_dict(weights)
     return module.eval()
 
 
@@ -58,3 +65,17 @@ def weights_bytes(module: nn.Module) -> bytes:
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
     return save(dict(sorted(state.items())))
+
+
+def _check_shapes(card: ModelCard, found: Shapes, wanted: Shapes) -> None:
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise BadData(
+                f"the weights of {card.key} do not fit its configuration: {name} has shape "
+                f"{found.get(name, 'missing')} instead of {wanted.get(name, 'none')}",
+                hint="train and publish it again",
+            )
+
+
+def _shapes(state: Mapping[str, Tensor]) -> Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
