@@ -41,16 +41,16 @@ def row(result: ArenaResult, name: str):
 
 
 def test_the_stronger_of_two_models_is_found() -> None:
-    result, _ = play(arena("capturing", "noise", pairs=40, adjudicate="material"))
+    result, _ = play(arena("capturing", "noise", pairs=25, adjudicate="material"))
     [pairing] = result.pairings
     assert pairing.elo is not None
     assert pairing.elo.low > 0
     assert pairing.los is not None
     assert pairing.los > 0.99
-    assert pairing.units == 40
-    assert sum(pairing.pentanomial or []) == 40
-    assert pairing.wins + pairing.draws + pairing.losses == 80
-    assert pairing.score == pytest.approx((pairing.wins + pairing.draws / 2) / 80)
+    assert pairing.units == 25
+    assert sum(pairing.pentanomial or []) == 25
+    assert pairing.wins + pairing.draws + pairing.losses == 50
+    assert pairing.score == pytest.approx((pairing.wins + pairing.draws / 2) / 50)
     assert any("below 100 pairs" in note for note in result.notes)
 
 
@@ -106,7 +106,7 @@ def test_a_game_does_not_depend_on_the_others() -> None:
 
 
 def test_sampling_prefers_what_the_model_prefers() -> None:
-    cold, _ = play(arena("capturing", "noise", pairs=20, adjudicate="material", temperature=0.1))
+    cold, _ = play(arena("capturing", "noise", pairs=12, adjudicate="material", temperature=0.1))
     assert cold.pairings[0].score > 0.6
 
 
