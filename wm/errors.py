@@ -62,7 +62,7 @@ class WmError(Exception):
     ``message`` is one clear sentence that names the thing; ``hint`` says what to do about it.
     """
 
-    code: Exit = Exit.BUG
+    code: int = Exit.BUG
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
