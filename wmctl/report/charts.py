@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from wm.artifacts.result import Interval
 SIZE = (4.4, 2.5)
 """Inches: on a phone a chart fills the width and its text is still read."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "wmctl",  # equal data give equal bytes
     "font.size": 8,

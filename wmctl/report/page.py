@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,8 @@ from wmctl.run.decide import RunState
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
 from wmctl.show import phrases
+
+logger = logging.getLogger("wm.report")
 
 RENDER_EVERY = 10.0
 """Seconds between two renderings while a run goes on."""
@@ -46,7 +49,10 @@ class PageKeeper:
             self._render()
 
     def _render(self) -> None:
-        publish(self._store, collect(self._store, self._spec))
+        try:
+            publish(self._store, collect(self._store, self._spec))
+        except Exception:  # the page is for people; trouble with it must not end a run
+            logger.exception("the page of %s could not be written", self._spec.run)
         self._rendered_at = time.monotonic()
 
 
