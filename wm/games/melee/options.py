@@ -37,6 +37,9 @@ class MeleeOptions(BaseModel):
     max_clipped: float = Field(0.05, ge=0, le=1)
     """Largest share of a column's values outside its vocabulary. ``ground`` is counted but never
     refused: every floor of Pokémon Stadium lies outside the 32 ids of the prototype."""
+    max_revisited: float = Field(0.01, ge=0, le=1)
+    """Largest share of rows of parsed-v2, which lost the frame ids, that visit a frame again after
+    a rollback, as far as that shows. In a .slp such rows are finalised."""
 
     @property
     def min_version_number(self) -> int:

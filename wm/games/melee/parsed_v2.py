@@ -3,7 +3,8 @@
 Such a folder holds ``meta.json`` (an array of one object per game) and ``games/<md5 of the .slp>``.
 What it lost on the way from the replay is named in ``Game.missing``, never filled in:
 
-- ``frame_id``: rows of rolled-back frames were kept, and cannot be told from the final ones;
+- ``frame_id``: rows that a rollback undid were kept, and cannot be told from the final ones; games
+  where many are seen are refused;
 - ``percent``: truncated to whole numbers;
 - ``port``: players are 0 and 1 in port order;
 - ``stage``: 0 in older files (taken from the meta object where that has it);
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from wm.games.game import Game, Reason, Rejected
 from wm.games.melee.assemble import Columns, assemble, pack_buttons, pack_flags
-from wm.games.melee.checks import SPEEDS
+from wm.games.melee.checks import SPEEDS, count_revisits
 from wm.games.melee.options import MeleeOptions
 from wm.games.melee.schema import BUTTONS
 
@@ -74,6 +75,7 @@ def read_parsed_v2(data: bytes, meta: Mapping[str, Any], *, options: MeleeOption
     if options.controller == "processed":
         missing += ["buttons", "shoulder"]
     _drop_filled_speeds(columns)
+    _check_revisits(columns, options)
     facts = {"stage": _stage(root, meta), "port0": 0, "port1": 0, "version": 0}
     return assemble(columns, facts, missing, options)
 
@@ -126,6 +128,15 @@ def _drop_filled_speeds(columns: Columns) -> None:
     if moved and not any(columns[name].any() for name in held):
         for name in held:
             del columns[name]
+
+
+def _check_revisits(columns: Columns, options: MeleeOptions) -> None:
+    if not {*SPEEDS, "hitlag", "state_age"} <= columns.keys():
+        return
+    share = count_revisits(columns) / len(columns["x"])
+    if share > options.max_revisited:
+        detail = f"frame ids: {share:.1%} of the rows visit a frame again after a rollback"
+        raise Rejected(Reason.MISSING_FIELD, detail)
 
 
 def _stage(root: pa.StructArray, meta: Mapping[str, Any]) -> int:

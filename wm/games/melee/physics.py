@@ -44,7 +44,8 @@ def step(before: NDArray[np.void], inputs: NDArray[np.void]) -> NDArray[np.void]
     """
     pad = Pad.read(before, inputs)
     body = Bodies.unpack(before)
-    frozen = body.hitlag > 0
+    hitlag = np.maximum(body.hitlag - 1, 0)
+    frozen = hitlag > 0
     old = copy.deepcopy(body)
     body.state_age += 1
     _finish(body, pad)
@@ -53,7 +54,7 @@ def step(before: NDArray[np.void], inputs: NDArray[np.void]) -> NDArray[np.void]
     motion.accelerate(body, pad)
     motion.move(body, old, pad, before["stage"])
     body.restore(frozen, old)
-    body.hitlag = np.maximum(old.hitlag - 1, 0)
+    body.hitlag = hitlag
     hits.land(body, active=~frozen)
     _die(body, before["stage"])
     _tidy(body)

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from tests.support.melee import made_games
 from wm.games.game import Reason, Rejected
 from wm.games.melee.assemble import Columns, assemble, identity, pack, pack_buttons, pack_flags
+from wm.games.melee.checks import count_revisits
 from wm.games.melee.options import MeleeOptions, version_number
 from wm.games.melee.schema import BUTTONS, COLUMN_TYPES, FLAGS, column
 from wm.games.melee.vocabulary import count_outside
@@ -96,3 +97,13 @@ def test_versions_compare_as_numbers() -> None:
         MeleeOptions(min_version="3.9")
     with pytest.raises(ValidationError):
         MeleeOptions.model_validate({"min_frame": 60})
+
+
+def test_revisited_rows_are_counted_where_a_body_moves() -> None:
+    held = columns()
+    assert count_revisits(held) == 0
+    moving = np.flatnonzero(
+        (np.abs(held["self_x_air"]) > 1).any(axis=1) & (held["hitlag"] == 0).all(axis=1)
+    )
+    twice = np.sort(np.append(np.arange(len(held["x"])), moving[:9]))
+    assert count_revisits({name: values[twice] for name, values in held.items()}) == 9

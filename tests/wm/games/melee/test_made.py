@@ -32,14 +32,14 @@ def test_a_game_depends_on_its_number_not_on_the_count(tmp_path: Path) -> None:
 
 
 def test_games_differ_by_seed() -> None:
-    one, other = made_games(seed=1)[0][0], made_games(seed=2)[0][0]
+    one, other = (made_games(1, seed, 150)[0][0] for seed in (1, 2))
     assert one.tobytes() != other.tobytes()
 
 
 def test_a_game_ends_a_second_after_the_last_stock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(made, "STOCKS", 1)
-    games = [frames for frames, _ in play(16, 3, 1200)]
-    ended = [frames for frames in games if len(frames) < 1200]
+    games = [frames for frames, _ in play(16, 3, 900)]
+    ended = [frames for frames in games if len(frames) < 900]
     assert ended
     for frames in ended:
         over = (column(frames, "stocks") == 0).any(axis=1)
@@ -48,7 +48,7 @@ def test_a_game_ends_a_second_after_the_last_stock(monkeypatch: pytest.MonkeyPat
 
 def test_games_are_worth_learning_from() -> None:
     """What the demo rests on: varied games in which constant speed is a poor guess at h = 10."""
-    games = [frames for frames, _ in play(24, 11, 1200)]
+    games = [frames for frames, _ in play(24, 11, 900)]
     frames = np.concatenate(games)
     position = [np.stack([column(g, "x"), column(g, "y")], -1).astype(float) for g in games]
     copy = np.concatenate([(p[10:] - p[:-10]).ravel() for p in position])

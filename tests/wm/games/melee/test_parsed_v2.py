@@ -67,13 +67,20 @@ def test_the_same_columns_as_a_real_replay(shared_data: Path, tmp_path: Path) ->
     assert parsed.identity == replayed.identity
 
 
-def test_rollback_rows_are_still_there(shared_data: Path, tmp_path: Path) -> None:
-    """Frame ids are lost, so they cannot be dropped; ``missing`` says so."""
+def test_rollback_rows_cannot_be_dropped(shared_data: Path, tmp_path: Path) -> None:
     path = tmp_path / "rollback.slp"
     path.write_bytes((shared_data / "slp" / "peppi_rollback23pct_v3.15.slp").read_bytes())
-    game = read(path)
+    with pytest.raises(Rejected, match=r"frame ids: 19\.4% of the rows visit a frame again"):
+        read(path)
+    game = read(path, MeleeOptions(max_revisited=0.2))
     assert len(game) == 6517
     assert "frame_id" in game.missing
+
+
+def test_a_few_rollback_rows_are_tolerated(shared_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ics2.slp"
+    path.write_bytes((shared_data / "slp" / "peppi_ics2.slp").read_bytes())
+    assert len(read(path)) == 9530
 
 
 def test_stage_of_older_files_is_missing(replay: Path) -> None:
