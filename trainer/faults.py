@@ -14,9 +14,7 @@ class DeviceFault(WmError):
 
 
 class PeerLost(WmError):
-    """Another training process ended, so this one cannot go on (137: it may be tried again)."""
-
-    code = Exit.KILLED
+    """Another training process ended, so this one cannot go on; what ended that one is the news."""
 
 
 def classify(error: Exception) -> WmError | None:

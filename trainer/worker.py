@@ -30,13 +30,15 @@ def main(argv: Sequence[str]) -> int:
     if os.environ["RANK"] != "0":
         logger.setLevel(logging.ERROR)
 
-    from trainer.faults import classify
+    from trainer.faults import PeerLost, classify
     from trainer.setup import run
 
     try:
         ending = Ending(result=run(arguments.spec, arguments.scratch, stopping))
     except Exception as error:
         known = classify(error)
+        if isinstance(known, PeerLost):
+            return Exit.BUG
         if known is None:
             logger.exception("internal error")
             ending = Ending(code=Exit.BUG, message=f"{type(error).__name__}: {error}")
