@@ -24,8 +24,8 @@ class Hands:
     """Both players of G games.
 
     A player means to come closer, to keep away or to stand for 20 frames on average; the stick
-    follows smoothly, as a thumb does. Buttons are pressed by chance, more often where
-    they make sense, and held for some frames. Beyond the edge a player comes back.
+    follows smoothly, as a thumb does. Buttons are pressed by chance, more often where they make
+    sense, and held for some frames. Beyond the edge a player comes back.
     """
 
     def __init__(self, games: int) -> None:
