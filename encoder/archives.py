@@ -132,11 +132,15 @@ class _Tail:
 
 def _seven(path: Path, name: str) -> Iterator[Member]:
     whole = 0
+
+    def report(why: str) -> BadData:
+        return _cut_off(name, whole, why)
+
     with closing(Unpacking(path)) as unpacking:
         try:
             while (member := unpacking.next_name()) is not None:
-                yield Member(member, 0, unpacking.stream, 0)
+                yield Member(member, 0, partial(guarded, unpacking.stream(), report), 0)
                 unpacking.skip()
                 whole += 1
         except Damaged as error:
-            raise _cut_off(name, whole, error) from error
+            raise report(str(error)) from error

@@ -11,8 +11,6 @@ from typing import Any, BinaryIO, cast
 from encoder.streams import Damaged
 from wm.errors import BadConfig
 
-_CHUNK = 1 << 20
-
 
 class Unpacking:
     """py7zr pushes members at a writer; this thread turns them into a queue to pull from."""
@@ -42,7 +40,7 @@ class Unpacking:
 
     def stream(self) -> BinaryIO:
         """The member, to be read once."""
-        return cast(BinaryIO, io.BufferedReader(_Stream(self), _CHUNK))
+        return cast(BinaryIO, _Stream(self))
 
     def skip(self) -> None:
         """Drop the rest of the member."""
