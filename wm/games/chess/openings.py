@@ -13,7 +13,9 @@ from wm.games.chess.options import ChessOptions
 from wm.games.chess.pgn import read_pgn
 from wm.games.chess.players import exchanges, mate_in_one, random
 from wm.games.chess.vocabulary import decode
-from wm.games.game import Game
+from wm.games.game import Game, Reason
+
+_PASSED_OVER = {Reason.TOO_SHORT, Reason.RESULT_MISMATCH}
 
 
 def book(count: int, seed: int, plies: int = 8) -> list[list[str]]:
@@ -48,19 +50,21 @@ def draw(rng: np.random.Generator, plies: int) -> chess.Board:
 def read_openings(path: Path, plies: int = 8) -> list[list[str]]:
     """The openings of a PGN file, or of a TSV file whose last column ``pgn`` holds movetext.
 
-    Gives UCI lists of at least ``plies`` plies, no two of which are the same, in the file's order.
-    ``BadData`` when the file holds none.
+    Gives UCI lists of at least ``plies`` plies, no two of which are the same, in the file's order;
+    shorter ones and those that end in mate without its result are passed over. ``BadData`` when
+    none is left, or one cannot be played.
     """
     if not path.is_file():
         raise InputMissing(f"no file of openings at {path}", hint="give a PGN or TSV file")
     data = path.read_bytes()
     if path.suffix == ".tsv":
         data = _pgn_of_tsv(data, path)
-    lines = {
-        tuple(decode(token) for token in game.rows["moves"].tolist()): None
-        for game in read_pgn(io.BytesIO(data), options=ChessOptions(min_plies=plies))
-        if isinstance(game, Game)
-    }
+    lines: dict[tuple[str, ...], None] = {}
+    for game in read_pgn(io.BytesIO(data), options=ChessOptions(min_plies=plies)):
+        if isinstance(game, Game):
+            lines[tuple(decode(token) for token in game.rows["moves"].tolist())] = None
+        elif game.reason not in _PASSED_OVER:
+            raise BadData(f"{path}, {game.detail}", hint="correct the opening or leave it out")
     if not lines:
         raise BadData(
             f"{path} holds no opening of {plies} plies or more", hint="give a longer book"
@@ -79,9 +83,9 @@ def _balanced(board: chess.Board) -> bool:
 
 
 def _pgn_of_tsv(data: bytes, path: Path) -> bytes:
-    names, *rows = data.decode("utf-8", errors="replace").splitlines()
+    names, _, rows = data.decode("utf-8", errors="replace").partition("\n")
     if names.split("\t")[-1].strip() != "pgn":
         raise BadData(
             f"{path} has no last column named pgn", hint="lichess chess-openings has the columns"
         )
-    return "".join(f"{row.split(chr(9))[-1]} *\n" for row in rows).encode()
+    return "".join(f"\n{row.split(chr(9))[-1]} *" for row in rows.splitlines()).encode()

@@ -24,7 +24,7 @@ def read_pgn(stream: BinaryIO, *, options: ChessOptions) -> Iterator[Game | Reje
     for text in split_games(stream):
         empty = False
         batch.append(text)
-        chars += len(text.movetext)
+        chars += len(text.headers) + len(text.movetext)
         if chars >= BATCH_CHARS:
             yield from _replay(batch, options)
             batch, chars = [], 0
