@@ -29,7 +29,11 @@ def constant_velocity(
     ``recorded`` glides at the replay's self + knockback speed, ``last_delta`` by the last step.
     """
     last, before = past[:, -1], past[:, -2]
-    step = speed(last) if source == "recorded" else last.position - before.position
+    step = (
+        speed(last.velocity, last.on_ground)
+        if source == "recorded"
+        else last.position - before.position
+    )
     frames = torch.arange(1, horizon + 1, device=step.device).view(1, -1, 1, 1)
     still = copy_last(past, horizon)
     position = still.position + frames * step.unsqueeze(1)

@@ -26,8 +26,6 @@ class Heads(NamedTuple):
 
     continuous: Tensor
     """[..., 2, 12]: CONTINUOUS in game units."""
-    residual: Tensor
-    """[..., 2, 12]: the same as scaled residuals over :func:`prior`."""
     binary: Tensor
     """[..., 2, 3]: logits."""
     categories: tuple[Tensor, ...]
@@ -40,12 +38,11 @@ def read(outputs: Tensor, last: Frames, scales: Scales) -> Heads:
         part.reshape(*part.shape[:-1], 2, -1)
         for part in torch.split(outputs, [8, 6, 10, 6, 1020], -1)
     )
-    residual = torch.cat((core, velocity, dynamics), -1)
+    residual = torch.cat((core, velocity, dynamics), -1) * scales.residual
     logits = torch.split(categories, list(CATEGORIES.values()), -1)
     held = last.categories.unsqueeze(-1)
     return Heads(
-        continuous=prior(last) + residual * scales.residual,
-        residual=residual,
+        continuous=_glide(last, prior(last) + residual),
         binary=binary + (2 * last.binary - 1) * scales.binary_hold,
         categories=tuple(
             table.scatter_add(
@@ -61,27 +58,30 @@ def continuous(frames: Frames) -> Tensor:
     return torch.cat((frames.core, frames.velocity, frames.dynamics), -1)
 
 
-def speed(frames: Frames) -> Tensor:
-    """Recorded velocity, self + knockback, [..., 2, 2] in units per frame.
+def speed(velocity: Tensor, on_ground: Tensor) -> Tensor:
+    """Self + knockback, [..., 2, 2] in units per frame, from VELOCITY [..., 2, 5].
 
     On the ground the vertical self speed is a leftover of the landing and moves nobody.
     """
-    self_x = torch.where(frames.on_ground, frames.velocity[..., 2], frames.velocity[..., 0])
-    self_y = torch.where(frames.on_ground, 0.0, frames.velocity[..., 1])
-    return torch.stack((self_x, self_y), -1) + frames.velocity[..., 3:5]
+    self_y = velocity[..., 1].masked_fill(on_ground, 0)
+    return torch.stack((velocity[..., 0], self_y), -1) + velocity[..., 3:5]
 
 
-def prior(frames: Frames) -> Tensor:
-    """Guess of the next frame's CONTINUOUS, [..., 2, 12] in game units.
+def prior(last: Frames) -> Tensor:
+    """Guess of the next frame's CONTINUOUS, [..., 2, 12] in game units, before positions glide on.
 
-    Positions glide at the recorded speed, except in hitlag, when nothing moves; hitlag counts down;
-    everything else stays.
+    Hitlag counts down; everything else stays.
     """
-    hitlag = frames.dynamics[..., :1]
-    position = frames.position + torch.where(hitlag > 0, 0.0, speed(frames))
-    core = torch.cat((frames.core[..., :1], position, frames.core[..., 3:]), -1)
-    dynamics = torch.cat(((hitlag - 1).clamp(min=0), frames.dynamics[..., 1:]), -1)
-    return torch.cat((core, frames.velocity, dynamics), -1)
+    hitlag, rest = last.dynamics[..., :1], last.dynamics[..., 1:]
+    return torch.cat((last.core, last.velocity, (hitlag - 1).clamp(min=0), rest), -1)
+
+
+def _glide(last: Frames, numbers: Tensor) -> Tensor:
+    """Move the positions in [..., 2, 12] by the speeds beside them; nothing moves in hitlag."""
+    still = last.dynamics[..., :1] > 0
+    velocity = numbers[..., len(CORE) : len(CORE) + len(VELOCITY)]
+    moved = numbers[..., 1:3] + speed(velocity, last.on_ground).masked_fill(still, 0)
+    return torch.cat((numbers[..., :1], moved, numbers[..., 3:]), -1)
 
 
 class Scales(nn.Module):
@@ -120,7 +120,11 @@ class Scales(nn.Module):
         self.std[:count] = numbers.std(0).clamp(min=1e-3)[:count]
 
         last, target = frames[:, :-1], frames[:, 1:]
-        residual = (continuous(target) - prior(last)).flatten(0, -2).clamp(-TELEPORT, TELEPORT)
+        residual = (
+            (continuous(target) - _glide(last, prior(last)))
+            .flatten(0, -2)
+            .clamp(-TELEPORT, TELEPORT)
+        )
         self.residual.copy_(residual.square().mean(0).sqrt().clamp(min=1e-3))
         self.binary_hold.copy_(_log_odds(last.binary == target.binary))
         others = torch.tensor(list(CATEGORIES.values()), device=self.mean.device) - 1.0

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wm.models.melee_features import CATEGORIES, Frames, decode
-from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, prior, read, speed
+from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, read, speed
 
 CHANGE_WEIGHT = 5.0
 """Of frames on which a player's action changes: one in ten, and nearly all of the difficulty."""
@@ -83,8 +83,8 @@ def residual_loss(
     """
     last, target, mask = align(records, outputs.shape[1], valid, burn_in)
     heads = read(outputs, last, scales)
-    residual = (continuous(target) - prior(last)) / scales.residual
-    huber = F.smooth_l1_loss(heads.residual, residual, beta=HUBER, reduction="none")
+    error = (heads.continuous - continuous(target)) / scales.residual
+    huber = F.smooth_l1_loss(error, torch.zeros_like(error), beta=HUBER, reduction="none")
     moved = ~teleported(last, target)
     changed = target.action != last.action
 
@@ -106,7 +106,9 @@ def residual_loss(
 
 def teleported(last: Frames, target: Frames) -> Tensor:
     """bool [..., 2]: players who lost a stock or jumped further than any speed explains."""
-    jump = (target.position - last.position - speed(last)).abs().amax(-1) > TELEPORT
+    jump = (target.position - last.position - speed(last.velocity, last.on_ground)).abs().amax(
+        -1
+    ) > TELEPORT
     return jump | (target.dynamics[..., 1] < last.dynamics[..., 1])
 
 
@@ -141,7 +143,7 @@ def _metrics(heads: Heads, last: Frames, target: Frames, mask: Tensor) -> dict[s
     moved = both & ~teleported(last, target)
     right = heads.categories[0].argmax(-1) == target.action
     changed = both & (target.action != last.action)
-    glide = (last.position + speed(last) - target.position).abs()
+    glide = (last.position + speed(last.velocity, last.on_ground) - target.position).abs()
     return {
         "position_mae": _mean(error[..., 1:3].mean(-1), moved),
         "position_mae_copy": _mean((last.position - target.position).abs().mean(-1), moved),
