@@ -63,6 +63,7 @@ def test_context_of_ragged_games_ignores_the_padding(model: NextMoveLSTM) -> Non
     moves, *_ = _inputs(2, 9)
     lengths = torch.tensor([4, 9])
     moves[0, 4:] = PAD
+    assert model.embedding.weight[PAD].eq(0).all()
     hidden, state = model.context(moves, lengths)
     for row, length in enumerate(lengths):
         alone, (h, c) = model.lstm(model.embedding(moves[row : row + 1, :length]))

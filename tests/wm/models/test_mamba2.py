@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -41,7 +42,7 @@ def test_block_has_the_names_and_shapes_of_mamba_ssm() -> None:
 
 def test_rates_start_in_their_ranges_and_are_not_decayed() -> None:
     block = Mamba2Block(Mamba2Config(d_model=1024, headdim=2))
-    dt = torch.nn.functional.softplus(block.dt_bias.detach())
+    dt = F.softplus(block.dt_bias.detach())
     A = block.A_log.detach().exp()
     assert 1e-3 * 0.99 < dt.min() < 2e-3
     assert 0.05 < dt.max() < 0.1 * 1.01
@@ -71,6 +72,23 @@ def test_chunks_equal_the_scan_in_single_precision_under_strong_decay() -> None:
     y, state = ssd(*(p.float() for p in parts[:5]), 64, parts[5].float())
     assert y.dtype == state.dtype == torch.float32
     torch.testing.assert_close(y.double(), want, rtol=0, atol=3e-4)
+
+
+def test_block_is_conv_scan_skip_gate_norm() -> None:
+    block = Mamba2Block(SMALL).double()
+    for parameter in (block.norm.weight, block.D):
+        torch.nn.init.normal_(parameter)
+    u = torch.randn(2, 11, 16, dtype=torch.float64)
+    z, channels, dt = (u @ block.in_proj.weight.T).split([32, 48, 8], dim=-1)
+    convolved = block.conv1d(F.pad(channels.mT, (3, 0))).mT
+    x, B, C = F.silu(convolved).split([32, 8, 8], dim=-1)
+    x = x.view(2, 11, 8, 4)
+    zeros = torch.zeros(2, 8, 8, 4, dtype=torch.float64)
+    y, _ = _scan(x, F.softplus(dt + block.dt_bias), -block.A_log.exp(), B, C, zeros)
+    gated = (y + block.D[:, None] * x).flatten(2) * F.silu(z)
+    normed = gated / (gated.square().mean(-1, keepdim=True) + 1e-5).sqrt() * block.norm.weight
+    want = normed @ block.out_proj.weight.T
+    torch.testing.assert_close(block(u)[0], want, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("length", [1, 5, 8, 9, 30])
@@ -145,6 +163,16 @@ def test_bfloat16_activations_stay_near_and_keep_a_wide_state(length: int) -> No
     error = (got - want).std() / want.std()
     assert 0 < error < 0.02
     torch.testing.assert_close(stepped, want[:, 0], rtol=0.05, atol=0.05)
+
+
+def test_a_model_cast_to_bfloat16_keeps_a_wide_state() -> None:
+    model = Mamba2(SMALL).bfloat16()
+    u = torch.randn(2, 11, 16, dtype=torch.bfloat16)
+    whole, end = model(u[:, :10])
+    y, after = model.step(u[:, 10], end)
+    assert whole.dtype == y.dtype == torch.bfloat16
+    states = (*model.initial_state(2), *end, *after)
+    assert all(state.ssm.dtype == torch.float32 for state in states)
 
 
 def test_heads_that_do_not_fill_the_width_are_refused() -> None:
