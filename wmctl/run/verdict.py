@@ -43,7 +43,7 @@ def judge(verdict: Verdict, result: ArenaResult) -> Judgement:
     """Promote when every criterion holds and the arena was large enough, else hold."""
     evidence = [_weigh(criterion, verdict.candidate, result) for criterion in verdict.criteria]
     if verdict.min_units:
-        evidence.append(_size(verdict, result))
+        evidence.append(_size(verdict, evidence))
     failed = [e for e in evidence if not e.holds]
     player = next(p for p in result.players if p.name == verdict.candidate)
     outcome: Literal["promote", "hold"] = "hold" if failed else "promote"
@@ -98,13 +98,11 @@ def _pairing(a: str, b: str, result: ArenaResult) -> tuple[Pairing, int] | None:
     return None
 
 
-def _size(verdict: Verdict, result: ArenaResult) -> Evidence:
-    """The smallest sample among the pairings that the verdict rests on."""
-    opponents = {c.against for c in verdict.criteria if c.against}
-    pairings = [_pairing(verdict.candidate, o, result) for o in sorted(opponents)]
-    units = min((p[0].units for p in pairings if p), default=0)
-    name = f"at least {verdict.min_units} units"
+def _size(verdict: Verdict, evidence: list[Evidence]) -> Evidence:
+    """The smallest sample among the figures that the verdict rests on."""
+    units = min((e.figure.n for e in evidence if e.figure), default=0)
     holds = units >= verdict.min_units
     text = f"{units} independent units{'' if holds else f', fewer than {verdict.min_units}'}"
     figure = Interval(value=units, low=units, high=units, n=units)
+    name = f"at least {verdict.min_units} units"
     return Evidence(criterion=name, holds=holds, figure=figure, text=text)

@@ -86,3 +86,11 @@ def test_too_small_an_arena_never_promotes() -> None:
     made = judge(verdict(min_units=200), arena((5, 40, 75), NO_FALLBACK))
     assert made.outcome == "hold"
     assert "100 independent units, fewer than 200" in made.text
+
+
+def test_the_smallest_sample_counts_whatever_the_metric() -> None:
+    criteria = [{"metric": "fallback", "below": 0.05}]
+    result = arena((5, 40, 75), NO_FALLBACK)
+    result.players[0].metrics["fallback"].n = 3
+    assert judge(verdict(criteria=criteria, min_units=4), result).outcome == "hold"
+    assert judge(verdict(criteria=criteria, min_units=3), result).outcome == "promote"
