@@ -1,8 +1,8 @@
 """What a stage process is given, and what it must leave behind.
 
 A stage is started with the address of its ``spec.json`` and nothing else. It leaves, beside that
-spec: ``log.txt`` and ``heartbeat.json`` while it runs, ``outcome.json`` at its end, and an exit code
-of :class:`wm.errors.Exit`. So an attempt can be run again by hand from its spec alone.
+spec, ``log.txt`` and ``heartbeat.json`` while it runs, ``outcome.json`` at its end, and an exit
+code of :class:`wm.errors.Exit`. So an attempt can be run again by hand from its spec alone.
 """
 
 from wm.stage.harness import StageContext, run_stage

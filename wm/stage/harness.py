@@ -1,4 +1,4 @@
-"""Runs a stage's main function: spec in, log and heartbeat out, outcome and exit code at the end."""
+"""Runs a stage's main function: spec in; log, heartbeat, outcome and exit code out."""
 
 from __future__ import annotations
 
