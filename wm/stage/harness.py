@@ -89,6 +89,7 @@ def run_stage(
 
 def _parse(kind: str, argv: Sequence[str], settings: type[BaseModel] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
+        prog=f"python -m {Path(sys.argv[0]).parent.name}",
         description=f"Run one {kind} attempt of a wmctl run from its spec.",
         epilog=_describe(settings) if settings else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
