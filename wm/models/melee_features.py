@@ -30,9 +30,10 @@ CHARACTERS, AGES, STAGES = VOCABULARY["character"], VOCABULARY["state_age"], 33
 CONTROLLER = 13
 """Inputs per player: main stick x y, c-stick x y, shoulder, eight buttons; all in 0..1."""
 
-_EMBED = {"action": 32, "jumps": 4, "l_cancel": 2, "hurtbox": 2, "ground": 4, "last_attack": 8}
-_SCALE = (0.01, 0.05, 0.05, 0.01, 0.05, 0.05, 0.05, 0.05, 0.05, 0.1, 0.25, 0.1)
+PROTOTYPE_SCALE = (0.01, 0.05, 0.05, 0.01, 0.05, 0.05, 0.05, 0.05, 0.05, 0.1, 0.25, 0.1)
 """Of CORE + VELOCITY + DYNAMICS, as the prototype scales them."""
+
+_EMBED = {"action": 32, "jumps": 4, "l_cancel": 2, "hurtbox": 2, "ground": 4, "last_attack": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def numeric(frames: Frames, state_age_embed: bool) -> Tensor:
 
     Core, velocity, [state age], dynamics, binary, controller.
     """
-    scale = frames.core.new_tensor(_SCALE)
+    scale = frames.core.new_tensor(PROTOTYPE_SCALE)
     parts = [frames.core * scale[:4], frames.velocity * scale[4:9]]
     if not state_age_embed:
         parts.append(frames.state_age.unsqueeze(-1) * 0.01)

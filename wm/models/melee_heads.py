@@ -11,7 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wm.models.melee_features import BINARY, CATEGORIES, CORE, DYNAMICS, VELOCITY, Frames, numeric
+from wm.models.melee_features import (
+    BINARY,
+    CATEGORIES,
+    CORE,
+    DYNAMICS,
+    STAGES,
+    VELOCITY,
+    Frames,
+    numeric,
+)
 
 OUTPUTS = 1050
 """8 core, 6 binary, 10 velocity, 6 dynamics, 2 x 510 categorical; player 0 before player 1."""
@@ -19,6 +28,11 @@ CONTINUOUS = CORE + VELOCITY + DYNAMICS
 """Columns of a player's residuals, in order."""
 TELEPORT = 30.0
 """Units in one frame that no speed explains: a respawn, not motion."""
+LAST_DEATH, REBIRTH = 10, 12
+"""Actions up to 10 are deaths: a stock is gone. With 12 the player is back, at 0 percent."""
+
+_SMALLEST = 0.01
+"""Unit of a column that never changes in training; a smaller one would blow up the first change."""
 
 
 class Heads(NamedTuple):
@@ -76,6 +90,16 @@ def prior(last: Frames) -> Tensor:
     return torch.cat((last.core, last.velocity, (hitlag - 1).clamp(min=0), rest), -1)
 
 
+def dies(last: Tensor, action: Tensor) -> Tensor:
+    """Whether an action after ``last`` begins a death."""
+    return (action <= LAST_DEATH) & (last > LAST_DEATH)
+
+
+def reborn(last: Tensor, action: Tensor) -> Tensor:
+    """Whether an action after ``last`` begins a new life, with a jump that is no motion."""
+    return (action == REBIRTH) & (last != REBIRTH)
+
+
 def _glide(last: Frames, numbers: Tensor) -> Tensor:
     """Move the positions in [..., 2, 12] by the speeds beside them; nothing moves in hitlag."""
     still = last.dynamics[..., :1] > 0
@@ -100,6 +124,8 @@ class Scales(nn.Module):
     """[3]: log-odds that a flag stays as it is."""
     category_hold: Tensor
     """[6]: logit of staying that, beside zeros, gives the share of frames that stay."""
+    rebirth: Tensor
+    """[stages, 2, 2]: where each player comes back; the mean of all stages where none was seen."""
 
     def __init__(self, state_age_embed: bool) -> None:
         super().__init__()
@@ -110,6 +136,7 @@ class Scales(nn.Module):
         self.register_buffer("residual", torch.ones(len(CONTINUOUS)))
         self.register_buffer("binary_hold", torch.zeros(len(BINARY)))
         self.register_buffer("category_hold", torch.zeros(len(CATEGORIES)))
+        self.register_buffer("rebirth", torch.zeros(STAGES, 2, 2))
 
     @torch.no_grad()
     def fit(self, frames: Frames) -> None:
@@ -117,18 +144,15 @@ class Scales(nn.Module):
         numbers = numeric(frames, self.state_age_embed).flatten(0, -2)
         count = len(CONTINUOUS) + (not self.state_age_embed)
         self.mean[:count] = numbers.mean(0)[:count]
-        self.std[:count] = numbers.std(0).clamp(min=1e-3)[:count]
+        self.std[:count] = numbers.std(0).clamp(min=_SMALLEST)[:count]
 
         last, target = frames[:, :-1], frames[:, 1:]
-        residual = (
-            (continuous(target) - _glide(last, prior(last)))
-            .flatten(0, -2)
-            .clamp(-TELEPORT, TELEPORT)
-        )
-        self.residual.copy_(residual.square().mean(0).sqrt().clamp(min=1e-3))
+        residual = (continuous(target) - _glide(last, prior(last))).clamp(-TELEPORT, TELEPORT)
+        self.residual.copy_(residual.flatten(0, -2).square().mean(0).sqrt().clamp(min=_SMALLEST))
         self.binary_hold.copy_(_log_odds(last.binary == target.binary))
         others = torch.tensor(list(CATEGORIES.values()), device=self.mean.device) - 1.0
         self.category_hold.copy_(_log_odds(last.categories == target.categories) + others.log())
+        self.rebirth.copy_(_rebirths(last, target))
 
 
 def _log_odds(stays: Tensor) -> Tensor:
@@ -136,3 +160,15 @@ def _log_odds(stays: Tensor) -> Tensor:
     stays = stays.flatten(0, -2)
     yes = stays.sum(0)
     return ((yes + 1) / (len(stays) - yes + 1)).log()
+
+
+def _rebirths(last: Frames, target: Frames) -> Tensor:
+    """Mean position of the rebirths on each stage, [stages, 2, 2]."""
+    back = reborn(last.action, target.action).unsqueeze(-1)
+    stage = target.stage.flatten()
+    where = target.core.new_zeros(STAGES, 2, 2).index_add(
+        0, stage, (target.position * back).flatten(0, -3)
+    )
+    count = target.core.new_zeros(STAGES, 2, 1).index_add(0, stage, back.float().flatten(0, -3))
+    anywhere = where.sum(0) / count.sum(0).clamp(min=1)
+    return torch.where(count > 0, where / count.clamp(min=1), anywhere)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wm.models.melee_features import CATEGORIES, Frames, decode
-from wm.models.melee_heads import TELEPORT, Heads, Scales, continuous, read, speed
+from wm.models.melee_features import CATEGORIES, PROTOTYPE_SCALE, Frames, decode
+from wm.models.melee_heads import Heads, Scales, continuous, read, reborn, speed
 
 CHANGE_WEIGHT = 5.0
 """Of frames on which a player's action changes: one in ten, and nearly all of the difficulty."""
@@ -79,13 +79,13 @@ def residual_loss(
 ) -> Loss:
     """The default: Huber on unit-variance residuals over the kinematic prior, CE, BCE.
 
-    A player's jump through a respawn is no motion: its position and percent are left out.
+    A rebirth is no motion: its position and percent are left out.
     """
     last, target, mask = align(records, outputs.shape[1], valid, burn_in)
     heads = read(outputs, last, scales)
     error = (heads.continuous - continuous(target)) / scales.residual
     huber = F.smooth_l1_loss(error, torch.zeros_like(error), beta=HUBER, reduction="none")
-    moved = ~teleported(last, target)
+    moved = ~reborn(last.action, target.action)
     changed = target.action != last.action
 
     terms = {
@@ -104,12 +104,39 @@ def residual_loss(
     return Loss((total * mask).sum(), mask.sum(), metrics)
 
 
-def teleported(last: Frames, target: Frames) -> Tensor:
-    """bool [..., 2]: players who lost a stock or jumped further than any speed explains."""
-    jump = (target.position - last.position - speed(last.velocity, last.on_ground)).abs().amax(
-        -1
-    ) > TELEPORT
-    return jump | (target.dynamics[..., 1] < last.dynamics[..., 1])
+def prototype_loss(
+    outputs: Tensor,
+    records: Tensor,
+    scales: Scales,
+    *,
+    valid: Tensor | None = None,
+    burn_in: int = 0,
+    detail: bool = False,
+) -> Loss:
+    """The prototype's val_loss: squared errors in its own units, every frame alike.
+
+    1 MSE(core) + 0.5 MSE(velocity) + 0.5 MSE(dynamics) + 0.5 BCE(binary) + 2 CE(action)
+    + 0.5 CE(jumps) + 0.3 CE of each other category. It compares deltas; their difference is that
+    of the values.
+    """
+    last, target, mask = align(records, outputs.shape[1], valid, burn_in)
+    heads = read(outputs, last, scales)
+    unit = outputs.new_tensor(PROTOTYPE_SCALE)
+    square = ((heads.continuous - continuous(target)) * unit).square()
+    total = (
+        square[..., :4].mean((-1, -2))
+        + 0.5 * square[..., 4:9].mean((-1, -2))
+        + 0.5 * square[..., 9:].mean((-1, -2))
+        + 0.5 * _bce(heads, target)
+    )
+    for i, weight in enumerate((2.0, 0.5, 0.3, 0.3, 0.3, 0.3)):
+        total = total + weight * _cross_entropy(heads, target, i).mean(-1)
+    metrics = _metrics(heads, last, target, mask) if detail else {}
+    return Loss((total * mask).sum(), mask.sum(), metrics)
+
+
+LOSSES: dict[str, LossFunction] = {"residual": residual_loss, "prototype": prototype_loss}
+"""Losses by the name that configurations use."""
 
 
 def align(
@@ -137,10 +164,10 @@ def _cross_entropy(heads: Heads, target: Frames, i: int) -> Tensor:
 
 @torch.no_grad()
 def _metrics(heads: Heads, last: Frames, target: Frames, mask: Tensor) -> dict[str, Tensor]:
-    """One-step metrics of both players, teacher-forced; respawns are left out of positions."""
+    """One-step metrics of both players, teacher-forced; rebirths are left out of the numbers."""
     error = (heads.continuous - continuous(target)).abs()
     both = mask.unsqueeze(-1).expand(*mask.shape, 2)
-    moved = both & ~teleported(last, target)
+    moved = both & ~reborn(last.action, target.action)
     right = heads.categories[0].argmax(-1) == target.action
     changed = both & (target.action != last.action)
     glide = (last.position + speed(last.velocity, last.on_ground) - target.position).abs()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wm.models.melee_features import AGES, CORE, DYNAMICS, VELOCITY, Frames, decode, stack
-from wm.models.melee_heads import Scales, read
+from wm.models.melee_heads import Scales, dies, read, reborn
 from wm.models.melee_model import WorldModel
 
 LEAST_HIT = 0.5
@@ -41,29 +41,28 @@ def rollout(model: WorldModel, context: Tensor, future: Tensor) -> Frames:
 def advance(last: Frames, outputs: Tensor, scales: Scales, recorded: Frames) -> Frames:
     """Most likely frame after ``last`` [B], within the rules of the game.
 
-    Stocks fall by at most one and never rise, percent rises by hits and restarts with a stock,
+    A death costs a stock, a rebirth clears percent and has its place, percent rises only by hits,
     hitlag is whole frames. Controllers, characters and stage are those of ``recorded``.
     """
     heads = read(outputs, last, scales)
     numbers = heads.continuous.clamp(outputs.new_tensor(_LOWEST), outputs.new_tensor(_HIGHEST))
-    core, velocity, (hitlag, stocks, combo) = (
-        numbers[..., : len(CORE)],
-        numbers[..., len(CORE) : -len(DYNAMICS)],
-        numbers[..., -len(DYNAMICS) :].unbind(-1),
-    )
-    died = last.dynamics[..., 1] - stocks > 0.5
-    before, percent = last.core[..., 0], core[..., 0]
-    percent = torch.where(percent - before < LEAST_HIT, before, percent).masked_fill(died, 0.0)
-    stocks = (last.dynamics[..., 1] - died.float()).clamp(min=0)
-
+    percent, x, y, shield = numbers[..., : len(CORE)].unbind(-1)
+    hitlag, _, combo = numbers[..., -len(DYNAMICS) :].unbind(-1)
     categories = torch.stack([logits.argmax(-1) for logits in heads.categories], -1)
+    action = categories[..., 0]
+    lost, back = dies(last.action, action), reborn(last.action, action)
+
+    before = last.core[..., 0]
+    percent = torch.where(percent - before < LEAST_HIT, before, percent).masked_fill(back, 0)
+    place = torch.where(back.unsqueeze(-1), scales.rebirth[last.stage], torch.stack((x, y), -1))
+    stocks = (last.dynamics[..., 1] - lost.float()).clamp(min=0)
     return replace(
         recorded,
-        core=torch.cat((percent.unsqueeze(-1), core[..., 1:]), -1),
-        velocity=velocity,
+        core=torch.stack((percent, *place.unbind(-1), shield), -1),
+        velocity=numbers[..., len(CORE) : -len(DYNAMICS)],
         dynamics=torch.stack((hitlag.round(), stocks, combo.round()), -1),
         binary=(heads.binary > 0).float(),
-        state_age=_age(last, categories[..., 0]),
+        state_age=_age(last, action),
         categories=categories,
     )
 
