@@ -7,7 +7,7 @@ to the GSPRT" (2020) and "Normalized Elo"; the figures of fastchess are the test
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import ceil, log, sqrt
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,9 @@ EloModel = Literal["normalized", "logistic"]
 
 _ABSENT_COUNT = 1e-3
 """Stands in for a count of 0, so that every score keeps some likelihood."""
+
+_LARGEST_STEP = 0.1
+"""Of (mean - 1/2) / sigma; 35 normalized Elo."""
 
 Array = NDArray[np.float64]
 
@@ -70,17 +73,18 @@ def _with_mean(observed: Array, values: Array, mean: float) -> Array:
 def _with_t_value(observed: Array, values: Array, t: float) -> Array:
     """Likeliest distribution with (mean - 1/2) / sigma = ``t``.
 
-    The constraint is not linear in p; each round linearises it at the last p, which converges in
-    a few rounds for the small ``t`` of real matches.
+    The constraint is not linear in p; each round linearises it at the last p. From far away that
+    would diverge, so ``t`` is approached from 0 in steps; those of real matches need one.
     """
     p = np.full_like(observed, 1 / len(observed))
-    for _ in range(50):
-        mean = (p * values).sum()
-        sigma = sqrt((p * (values - mean) ** 2).sum())
-        tangent = values - 0.5 - 0.5 * t * sigma * (1 + ((mean - values) / sigma) ** 2)
-        last, p = p, _with_expectation_zero(observed, tangent)
-        if np.abs(p - last).max() < 1e-10:
-            break
+    for nearer in np.linspace(t, 0, ceil(abs(t) / _LARGEST_STEP) or 1, endpoint=False)[::-1]:
+        for _ in range(200):
+            mean = (p * values).sum()
+            sigma = sqrt((p * (values - mean) ** 2).sum())
+            tangent = values - 0.5 - 0.5 * nearer * sigma * (1 + ((mean - values) / sigma) ** 2)
+            last, p = p, _with_expectation_zero(observed, tangent)
+            if np.abs(p - last).max() < 1e-10:
+                break
     return p
 
 

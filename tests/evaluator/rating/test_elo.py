@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.rating.elo import elo, elo_of_score, los, normalized_elo, score_of_elo
@@ -67,6 +67,7 @@ def test_wl_and_dd_score_alike() -> None:
     assert elo(pentanomial((5, 6, 7, 0, 8, 9))) == elo(pentanomial((5, 6, 0, 7, 8, 9)))
 
 
+@settings(deadline=None)
 @given(counts)
 def test_swapping_the_players_changes_only_the_sign(results: list[int]) -> None:
     mine, theirs = pentanomial(results), pentanomial(results).swapped()
@@ -76,6 +77,7 @@ def test_swapping_the_players_changes_only_the_sign(results: list[int]) -> None:
     assert los(mine) == pytest.approx(1 - los(theirs), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.floats(-800, 800))
 def test_score_and_elo_are_inverse(difference: float) -> None:
     assert elo_of_score(score_of_elo(difference)) == pytest.approx(difference, abs=1e-6)

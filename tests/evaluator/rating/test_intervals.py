@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.rating.intervals import bootstrap_mean, clustered_mean, wilson
@@ -16,6 +16,7 @@ def test_wilson_of_a_textbook_case() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_lies_inside_0_and_1_around_the_share(case: tuple[int, int]) -> None:
     hits, n = case

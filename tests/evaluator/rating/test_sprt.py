@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluator.rating.scores import Scores, pentanomial, trinomial
@@ -47,9 +47,11 @@ def test_decisions_rise_with_the_share_of_wins(model: EloModel) -> None:
 @given(
     st.lists(st.integers(0, 300), min_size=6, max_size=6).filter(any),
     st.sampled_from(["normalized", "logistic"]),
-    st.floats(-200, 200),
+    st.floats(-400, 400),
     st.floats(0.5, 100),
 )
+@example([0, 0, 0, 0, 0, 1], "normalized", 132.0, 100.0)  # once left the simplex
+@settings(deadline=None)
 def test_the_hypotheses_mirror_with_the_players(
     results: list[int], model: EloModel, elo0: float, width: float
 ) -> None:
