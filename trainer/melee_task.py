@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,8 @@ from wm.models.config import LSTMConfig
 from wm.models.melee_features import decode
 from wm.models.melee_loss import residual_loss
 from wm.models.melee_model import WorldModel
+
+logger = logging.getLogger("wm.trainer")
 
 FIT_ON = 512
 """Sequences from which the units of inputs and residuals are taken."""
@@ -143,5 +146,10 @@ class MeleeTask:
                 f"{self._config.data} has no game of more than {self._targets} frames in its "
                 f"{split.name} split ({split.games} games)",
                 hint="lower length, encode more games, or give that split a larger share",
+            )
+        if segments.too_short and self._team.leads:
+            logger.info(
+                "%d of %d %s games have %d frames or fewer and are left out",
+                *(segments.too_short, split.games, split.name, self._targets),
             )
         return segments

@@ -6,10 +6,13 @@ import signal
 
 
 class Stopping:
-    """Set by SIGTERM and SIGINT. The handler does nothing else: anything more could deadlock."""
+    """Whether this process was asked to stop."""
 
     def __init__(self) -> None:
         self.asked = False
+
+    def listen(self) -> None:
+        """Let SIGTERM and SIGINT ask. They do nothing else: more in a handler could deadlock."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 

@@ -21,7 +21,8 @@ logger = logging.getLogger("wm.trainer")
 def main(argv: Sequence[str]) -> int:
     """Train as the spec says; the exit code is one of :class:`wm.errors.Exit`."""
     die_with_parent()
-    stopping = Stopping()  # before the imports below, which take seconds
+    stopping = Stopping()
+    stopping.listen()  # before the imports below, which take seconds
     log_to_stdout()
     parser = argparse.ArgumentParser(description="One training process; torchrun starts it.")
     parser.add_argument("--spec", required=True, help="address of the attempt's spec.json")

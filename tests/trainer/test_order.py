@@ -47,8 +47,8 @@ def test_a_batch_does_not_depend_on_what_was_asked_before(order: Order, steps: l
 
 @given(order=orders())
 def test_every_epoch_holds_every_item_once(order: Order) -> None:
-    blocks = -(-2 * order.items // (BLOCK * order.batch))
-    seen = Counter(pair for step in range(blocks * BLOCK) for pair in batch(order, step))
+    steps = -(-2 * order.items // order.batch) + BLOCK
+    seen = Counter(pair for step in range(steps) for pair in batch(order, step))
 
     assert set(seen.values()) == {1}
     for epoch in (0, 1):
@@ -74,9 +74,15 @@ def test_games_of_similar_length_share_a_batch() -> None:
     assert longest / lengths.sum() < 1.1  # in random order, padding makes it 1.9
 
 
+def test_a_small_data_set_does_not_fill_batches_with_copies() -> None:
+    order = Order(items=40, batch=8, groups=4, seed=0, lengths=np.arange(40))
+
+    assert all(len(set(order.share(step)[1].tolist())) == 8 for step in range(5))
+
+
 def test_groups_share_long_and_short_games_fairly() -> None:
     lengths = np.arange(64)
-    order = Order(items=64, batch=64 // BLOCK * 4, groups=4, seed=0, lengths=lengths)
+    order = Order(items=64, batch=64, groups=4, seed=0, lengths=lengths)
 
     means = [lengths[order.share(0, rank, 4)[1]].mean() for rank in range(4)]
 

@@ -1,0 +1,55 @@
+"""A training in this process, and a store with tiny data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.training import publish_chess, publish_melee, settings, write_spec
+from trainer.config import TrainConfig
+from trainer.loop import Training
+from trainer.preempt import Stopping
+from trainer.setup import assemble, make_repeatable
+from trainer.team import Team
+from wm.artifacts.dataset import open_dataset
+from wm.store import Store, open_store
+
+Begin = Callable[..., Training]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def chess_data(store: Store) -> str:
+    return publish_chess(store)
+
+
+@pytest.fixture
+def melee_data(store: Store) -> str:
+    return publish_melee(store)
+
+
+@pytest.fixture
+def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
+    """``training(data, attempt=1, **changes)``: a training of one process, ready to begin."""
+
+    def make(data: str, attempt: int = 1, **changes: Any) -> Training:
+        config = TrainConfig.model_validate(settings(data, **changes))
+        spec = write_spec(store, config.model_dump(mode="json"), attempt)
+        team = Team(0, 1, torch.device("cpu"))
+        make_repeatable(config, team)
+        data_set = open_dataset(store, data, tmp_path / "cache")
+        return assemble(store, spec, config, team, data_set, Stopping(), tmp_path)
+
+    threads = torch.get_num_threads()
+    yield make
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(threads)

@@ -1,0 +1,177 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.training import LSTM, MLP
+from trainer.loop import Training, train
+from trainer.setup import begin
+from trainer.task import Task, TaskLoss
+from wm.artifacts.checkpoint import newest_checkpoint
+from wm.errors import BadConfig, BadData, Preempted
+from wm.models.build import weights_bytes
+from wm.store import Store
+
+Begin = Callable[..., Training]
+
+GAMES: dict[str, dict[str, Any]] = {
+    "chess": {"model": LSTM, "ema": 0.9},
+    "chess-plateau": {"model": LSTM, "schedule": "plateau", "plateau_patience": 0, "lr": 0.3},
+    "melee-mlp": {"model": MLP},
+    "melee-window": {"model": MLP, "mode": "window"},
+    "melee-mamba2": {
+        "model": {"kind": "mamba2", "context": 4, "d_model": 16, "layers": 1, "headdim": 8}
+    },
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("stop_after", [3, 6])
+def test_a_training_that_was_stopped_ends_with_the_same_bits(
+    training: Begin, request: pytest.FixtureRequest, name: str, stop_after: int
+) -> None:
+    data = request.getfixturevalue("chess_data" if "chess" in name else "melee_data")
+    steps = 8 if "mamba2" in name else 12
+    whole = training(data, attempt=1, checkpoint_every=99, steps=steps, **GAMES[name])
+    metrics = train(whole, 0)
+    forget(whole)
+
+    first = training(data, attempt=2, checkpoint_every=99, steps=steps, **GAMES[name])
+    ask_to_stop(first, stop_after)
+    with pytest.raises(Preempted, match=f"after step {stop_after} of {steps}; its state is saved"):
+        train(first, begin(first))
+    second = training(data, attempt=3, checkpoint_every=99, steps=steps, **GAMES[name])
+    start = begin(second)
+    again = train(second, start)
+
+    assert start == stop_after
+    assert weights_bytes(second.best) == weights_bytes(whole.best)
+    assert again == metrics
+
+
+def test_the_loss_falls(training: Begin, chess_data: str) -> None:
+    t = training(chess_data, steps=60, lr=0.02, validate_every=60)
+
+    train(t, 0)
+
+    losses = [line["loss"] for line in lines(t) if line["event"] == "train"]
+    assert losses[-1] < losses[0] - 1.0
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(
+    training: Begin, chess_data: str, store: Store
+) -> None:
+    t = training(chess_data)
+    poison(t, step=7)
+    before: dict[str, torch.Tensor] = {}
+    keep_weights(t, before)
+
+    with pytest.raises(BadData, match=r"loss is nan at step 7, in a batch with games [0-9a-f]{32}"):
+        train(t, 0)
+
+    assert all(torch.equal(before[name], w) for name, w in t.model.state_dict().items())
+    found = newest_checkpoint(store, "r", "train")
+    assert found is not None
+    assert found.step == 4
+
+
+def test_a_checkpoint_of_other_settings_is_refused(training: Begin, chess_data: str) -> None:
+    t = training(chess_data, steps=4)
+    train(t, 0)
+
+    with pytest.raises(
+        BadConfig, match=r"step-000004 was made with lr 0.001, this training has 0.5"
+    ):
+        begin(training(chess_data, attempt=2, lr=0.5))
+
+
+def test_a_run_may_be_shortened(training: Begin, chess_data: str) -> None:
+    first = training(chess_data, steps=12)
+    ask_to_stop(first, 6)
+    with pytest.raises(Preempted):
+        train(first, 0)
+
+    second = training(chess_data, attempt=2, steps=8)
+    train(second, begin(second))
+
+    assert [line["step"] for line in lines(second) if line["event"] == "train"] == [8]
+
+
+def test_a_training_that_had_only_to_be_published_is_validated_again(
+    training: Begin, chess_data: str
+) -> None:
+    first = training(chess_data)
+    metrics = train(first, 0)
+
+    second = training(chess_data, attempt=2)
+
+    assert train(second, begin(second)) == metrics
+
+
+def test_metrics_come_by_spans(training: Begin, chess_data: str, store: Store) -> None:
+    t = training(chess_data)
+    begin(t)
+    train(t, 0)
+    t.log.publish()
+
+    published = store.get("runs/r/train/01/metrics.jsonl").decode().splitlines()
+    events = [(line["event"], line["step"]) for line in map(json.loads, published)]
+    assert events == [
+        ("start", 0),
+        *[("train", 2), ("train", 4), ("checkpoint", 4)],
+        *[("train", 6), ("validate", 6), ("train", 8), ("checkpoint", 8)],
+        *[("train", 10), ("train", 12), ("validate", 12), ("checkpoint", 12)],
+    ]
+    span = json.loads(published[1])
+    assert span.keys() == {
+        *("time", "step", "event", "loss", "lr", "grad_norm", "targets_per_s", "input_wait")
+    }
+    assert t.meter.targets_per_s > 0
+
+
+def lines(t: Training) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in t.log._lines]
+
+
+def forget(t: Training) -> None:
+    """Delete the checkpoint that the end of a training leaves."""
+    for entry in list(t.checkpoints.store.list("runs/r/train/01/checkpoints/")):
+        t.checkpoints.store.delete(entry.key)
+
+
+def ask_to_stop(t: Training, done: int) -> None:
+    """As SIGTERM would in the middle of the update that makes it ``done``."""
+    batch = t.task.batch
+
+    def asking(step: int) -> Any:
+        t.stopping.asked = step + 1 == done
+        return batch(step)
+
+    t.task.batch = asking  # type: ignore[method-assign]
+
+
+def poison(t: Training, step: int) -> None:
+    task: Task = t.task
+    batch, loss, now = task.batch, task.loss, [0]
+
+    def remember(number: int) -> Any:
+        now[0] = number
+        return batch(number)
+
+    def bad(model: torch.nn.Module, part: Any) -> TaskLoss:
+        found = loss(model, part)
+        return TaskLoss(found.sum * (float("nan") if now[0] == step else 1), found.count)
+
+    task.batch, task.loss = remember, bad  # type: ignore[method-assign]
+
+
+def keep_weights(t: Training, into: dict[str, torch.Tensor]) -> None:
+    batch = t.task.batch
+
+    def keeping(step: int) -> Any:
+        into.update({name: w.clone() for name, w in t.model.state_dict().items()})
+        return batch(step)
+
+    t.task.batch = keeping  # type: ignore[method-assign]

@@ -1,0 +1,154 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.datasets import publish_dataset
+from tests.support.training import MLP, melee_games
+from trainer.loop import Training
+from trainer.melee_task import MeleeTask, Segments
+from wm.artifacts.dataset import open_dataset
+from wm.errors import BadConfig, BadData
+from wm.store import Store
+
+Begin = Callable[..., Training]
+
+
+@pytest.fixture
+def segments(store: Store, melee_data: str, tmp_path: Any) -> Callable[..., Segments]:
+    split = open_dataset(store, melee_data, tmp_path).split("train")
+    return lambda targets, every=True: Segments(split, targets, every, seed=0)
+
+
+def rows(segments: Segments, epoch: int) -> np.ndarray:
+    items = np.arange(len(segments))
+    return segments.first_row(np.full_like(items, epoch), items)
+
+
+def test_no_sequence_crosses_two_games(segments: Callable[..., Segments]) -> None:
+    cut = segments(16)
+    game = cut.game(np.arange(len(cut)))
+
+    for epoch in range(20):
+        first = rows(cut, epoch)
+        assert (first >= cut.games.first[game]).all()
+        assert (first + 17 <= cut.games.first[game] + cut.games.length[game]).all()
+
+
+def test_sequences_of_an_epoch_are_different_and_move_every_epoch(
+    segments: Callable[..., Segments],
+) -> None:
+    cut = segments(16)
+
+    epochs = [rows(cut, epoch) for epoch in range(300)]
+
+    assert all(len(set(first.tolist())) == len(first) for first in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    # Every possible start of every game comes up.
+    starts = set(np.concatenate(epochs).tolist())
+    assert len(starts) == (cut.games.length - 16).sum()
+
+
+def test_most_frames_are_targets_once_an_epoch(segments: Callable[..., Segments]) -> None:
+    cut = segments(16)
+
+    assert len(cut) == sum((g - 1) // 16 for g in cut.games.length)
+
+
+def test_windows_are_every_start_of_every_game(segments: Callable[..., Segments]) -> None:
+    cut = segments(3, every=False)
+
+    assert len(cut) == (cut.games.length - 3).sum()
+    assert np.array_equal(rows(cut, 0), rows(cut, 1))
+    assert len(set(rows(cut, 0).tolist())) == len(cut)
+
+
+def test_short_games_are_left_out_and_counted(segments: Callable[..., Segments]) -> None:
+    cut = segments(80)  # games have 60, 67, ... 109 frames
+
+    assert cut.too_short == 3
+    assert set(cut.game(np.arange(len(cut))).tolist()) == {3, 4, 5, 6, 7}
+
+
+def test_the_log_says_how_many_games_are_left_out(
+    training: Begin, melee_data: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="wm.trainer"):
+        training(melee_data, model=MLP, length=70)
+
+    assert "2 of 8 train games have 70 frames or fewer and are left out" in caplog.messages
+
+
+def test_a_batch_is_frames_as_the_shards_hold_them(training: Begin, melee_data: str) -> None:
+    task = training(melee_data, model=MLP).task
+    frames = {
+        g.rows["frames"][i : i + 17].tobytes()
+        for g in melee_games(8)
+        for i in range(len(g.rows["frames"]) - 16)
+    }
+
+    batch = task.batch(2)
+
+    assert batch.shape == (8, 17, 104)
+    assert batch.dtype == torch.uint8
+    assert all(sequence.numpy().tobytes() in frames for sequence in batch)
+
+
+def test_units_are_fitted_on_training_frames(training: Begin, melee_data: str) -> None:
+    scales = training(melee_data, model=MLP).model.get_submodule("scales")
+
+    assert scales.state_dict()["residual"].std() > 0
+
+
+def test_validation_has_both_baselines_and_skill_at_every_horizon(
+    training: Begin, melee_data: str
+) -> None:
+    t = training(melee_data, model=MLP, horizons=(1, 5))
+
+    metrics = t.task.validate(t.model.eval())
+
+    assert {"loss", "position_mae", "position_mae_copy", "action_accuracy", "change_accuracy"} <= (
+        metrics.keys()
+    )
+    for horizon in (1, 5):
+        error, copy, velocity = (
+            metrics[f"position_mae{suffix}@h={horizon}"]
+            for suffix in ("", "_copy", "_constant_velocity")
+        )
+        assert metrics[f"position_skill_copy@h={horizon}"] == pytest.approx(1 - error / copy)
+        assert metrics[f"position_skill@h={horizon}"] == pytest.approx(
+            1 - error / min(copy, velocity)
+        )
+    # An untrained model predicts its prior, and that is gliding on.
+    assert metrics["position_mae@h=1"] == pytest.approx(
+        metrics["position_mae_constant_velocity@h=1"], rel=0.2
+    )
+    assert t.task.validate(t.model) == metrics
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"length": 500}, BadData, "no game of more than 500 frames in its train split"),
+        ({"horizons": (200,)}, BadData, "too few held-out games of 203 frames"),
+        ({"length": 2, "burn_in": 1}, BadConfig, "shorter than the model's context 3"),
+        ({"model": {"kind": "lstm"}}, BadConfig, "lstm cannot play melee"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    training: Begin, melee_data: str, changes: dict[str, Any], error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        training(melee_data, **({"model": MLP} | changes))
+
+
+def test_one_game_of_the_very_length_is_enough(training: Begin, store: Store) -> None:
+    games = melee_games(1, frames=17)
+    data = publish_dataset(store, "melee", {"train": [games], "val": [games]})
+
+    task = training(data, model=MLP, horizons=(1,)).task
+
+    assert isinstance(task, MeleeTask)
+    assert (task.batch(0) == task.batch(9)).all()
