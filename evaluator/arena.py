@@ -32,6 +32,7 @@ def run_arena(context: StageContext) -> dict[str, Any]:
         where = ".".join(map(str, problem["loc"])) or "settings"
         raise BadConfig(f"arena {context.spec.stage}: {where}: {problem['msg']}") from error
     torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # decayed states of Mamba-2 would run ten times slower
     device = _device(config.device)
     models = _load(context, config, device)
     for player in config.players:
