@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Verdict:
     reason: Reason | None
     """None if it was accepted."""
     detail: str = ""
-    clipped: dict[str, int] | None = None
+    clipped: dict[str, int] = field(default_factory=dict)
     """Column -> values outside its vocabulary, of an accepted game."""
     missing: tuple[str, ...] = ()
     """Columns that an accepted game's source lacks."""
@@ -108,7 +108,7 @@ def unpack_games(game: str, data: bytes) -> Batch:
             identity=identity,
         )
         _check(game, batch)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise Rejected(Reason.UNREADABLE, f"its reader gave no valid answer: {error}") from error
     return batch
 
@@ -123,7 +123,10 @@ def _verdict(
     clipped: dict[str, int] | None = None,
     missing: Iterable[str] = (),
 ) -> Verdict:
-    return Verdict(Reason(reason) if reason else None, detail, clipped, tuple(missing))
+    counts = {str(name): int(count) for name, count in (clipped or {}).items()}
+    return Verdict(
+        Reason(reason) if reason else None, str(detail), counts, tuple(map(str, missing))
+    )
 
 
 def _check(game: str, batch: Batch) -> None:

@@ -63,16 +63,19 @@ def encode(
     packer = Packer(config, store, key, scratch)
     pace = _Pace(packer, total, progress)
     worker = reader or GameReader(config.melee, config.chess)
-    with Isolated(worker, config.cpus, config.timeout_s, scratch) as pool:
-        work = islice(tasks(Inputs(source, KINDS[config.game], scratch)), packer.done, None)
+    with (
+        Inputs(source, KINDS[config.game], scratch) as inputs,
+        Isolated(worker, config.cpus, config.timeout_s, scratch) as pool,
+    ):
+        work = islice(tasks(inputs), packer.done, None)
         for number, (task, answered) in enumerate(pool.map(answers, work), packer.done):
-            packer.add(number, task, answered)
-            pace.step(task.read)
             if stopping.is_set():
                 raise Preempted(
                     "stopped; all games up to the last full shard are kept",
                     hint="submit again to go on",
                 )
+            packer.add(number, task, answered)
+            pace.step(task.read)
     check_unchanged(source, content)
     manifest = packer.finish(name, content.inputs)
     pace.end(manifest)

@@ -51,12 +51,19 @@ class Input:
 
 
 class Inputs:
-    """The inputs of a source; ``kinds`` says which count, the others are ignored."""
+    """The inputs of a source; ``kinds`` says which count, the others are ignored. A context
+    manager."""
 
     def __init__(self, source: Source, kinds: Container[Kind], scratch: Path) -> None:
         self._source = source
         self._kinds = kinds
         self._tables = _Tables(scratch)
+
+    def __enter__(self) -> Inputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tables.close()
 
     def __iter__(self) -> Iterator[Input]:
         """All of them, in order."""
@@ -174,6 +181,10 @@ class _Tables:
         self._rows.execute("create table rows (file text, md5 text, row text)")
         self._rows.execute("create index by_md5 on rows (file, md5)")
         self._loaded: set[str] = set()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._rows.close()
 
     def row(self, file: str, md5: str, find: Callable[[str], BinaryIO | None]) -> dict[str, Any]:
         """The row of a game, empty where there is none; a table is read when first asked."""

@@ -110,14 +110,14 @@ def _tasks(paths: Sequence[Path | str], found: Inventory, scratch: Path) -> Iter
     for number, path in enumerate(paths):
         own = scratch / str(number)
         source = open_source(str(path), "melee", own)
-        inputs = Inputs(source, list(Kind), own)
-        for file in source.files():
-            found.files += 1
-            found.bytes += file.size
-            try:
-                yield from tasks(inputs.of(file))
-            except BadData as error:
-                found.damaged.append(error.message)
+        with Inputs(source, list(Kind), own) as inputs:
+            for file in source.files():
+                found.files += 1
+                found.bytes += file.size
+                try:
+                    yield from tasks(inputs.of(file))
+                except BadData as error:
+                    found.damaged.append(error.message)
 
 
 class _Count:

@@ -131,9 +131,10 @@ class _Worker:
 
     def stop(self) -> None:
         """Kill the process, so that a request under way fails at once."""
-        self._closed = True
-        if (process := self._process) is not None:
-            process.kill()
+        with self._starting:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
 
     def close(self) -> None:
         """Let go of everything; no request may be under way."""
@@ -164,12 +165,13 @@ class _Worker:
             if self._closed:
                 raise _Died(signal.SIGTERM, "")
             self._pipe, theirs = self._context.Pipe()
-            self._process = self._context.Process(
+            process = self._context.Process(
                 target=_serve,
                 args=(theirs, self._reader, self._timeout, str(self._stderr)),
                 daemon=True,
             )
-            self._process.start()
+            process.start()
+            self._process = process
             theirs.close()
         return self._pipe
 
@@ -213,7 +215,8 @@ class _Died(Exception):
 
 def _serve(pipe: Connection, reader: Reader, timeout: float, stderr: str) -> None:
     """The life of a worker: it ends when the pipe does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the parent decides
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     log = os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

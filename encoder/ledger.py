@@ -13,6 +13,8 @@ from encoder.batch import Verdict
 from encoder.inputs import MANY
 from encoder.tasks import Task
 
+_ROWS = 1000
+
 
 class Sums(BaseModel):
     """Counts over all games so far."""
@@ -42,12 +44,12 @@ class Sums(BaseModel):
 
 
 class Ledger:
-    """Appends rows to a file of scratch and counts."""
+    """Counts, and keeps the rows of a block in a file of scratch."""
 
     def __init__(self, path: Path, sums: Sums) -> None:
         self.sums = sums
-        self.path = path
-        self._file = path.open("w", encoding="utf-8")
+        self._path = path
+        self._rows: list[str] = []
 
     def ignore(self, name: str) -> None:
         """An input that holds no games of this game."""
@@ -70,7 +72,7 @@ class Ledger:
             self._row(**where, verdict="rejected", reason=verdict.reason, detail=verdict.detail)
             return
         self.sums.accepted += 1
-        _count(self.sums.clipped, verdict.clipped or {})
+        _count(self.sums.clipped, verdict.clipped)
         _count(self.sums.missing, dict.fromkeys(verdict.missing, 1))
         if task.kind not in MANY:
             self._row(**where, verdict="accepted", identity=identity, rows=rows)
@@ -86,13 +88,20 @@ class Ledger:
 
     def take(self) -> bytes:
         """All rows since the last call."""
-        self._file.close()
-        data = self.path.read_bytes()
-        self._file = self.path.open("w", encoding="utf-8")
+        self._flush()
+        data = self._path.read_bytes()
+        self._path.unlink()
         return data
 
     def _row(self, **fields: Any) -> None:
-        self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        self._rows.append(json.dumps(fields, ensure_ascii=False) + "\n")
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(self._rows)
+        self._rows.clear()
 
 
 def _count(sums: dict[str, int], more: dict[Any, int]) -> None:

@@ -18,28 +18,29 @@ _MARKS = {Kind.PGN: (b"\n\n[Event ", b"\n\r\n[Event "), Kind.JSONL: (b"\n",)}
 
 
 def pieces(stream: BinaryIO, kind: Kind) -> Iterator[tuple[int, bytes]]:
-    """(number of the first line, bytes) of every piece; an empty stream is one empty piece."""
-    line, rest = 1, b""
-    while True:
-        block = stream.read(PIECE)
-        data = rest + block
-        if not block:
-            break
+    """(number of the first line, bytes) of every piece; an empty stream is one empty piece.
+
+    ``stream.read(n)`` must return n bytes unless it ends.
+    """
+    line, data = 1, b""
+    while len(block := stream.read(PIECE)) == PIECE:
+        data += block
         cut = _last(data, kind, len(data))
         if not cut and len(data) >= LARGEST:
             cut = data.rfind(b"\n") + 1 or len(data)
         if cut:
             yield line, data[:cut]
             line += data.count(b"\n", 0, cut)
-        rest = data[cut:]
-    if rest or line == 1:
-        yield line, rest
+            data = data[cut:]
+    data += block
+    if data or line == 1:
+        yield line, data
 
 
 def halve(data: bytes, kind: Kind) -> tuple[bytes, bytes] | None:
     """Two pieces of about the same size; None where there is only one game."""
     middle = len(data) // 2
-    cut = _last(data, kind, middle) or _first(data, kind, middle)
+    cut = _last(data, kind, middle) or _first(data, kind)  # which then lies behind the middle
     return (data[:cut], data[cut:]) if 0 < cut < len(data) else None
 
 
@@ -47,8 +48,8 @@ def _last(data: bytes, kind: Kind, stop: int) -> int:
     return max(_behind(mark, data.rfind(mark, 0, stop)) for mark in _MARKS[kind])
 
 
-def _first(data: bytes, kind: Kind, start: int) -> int:
-    found = [_behind(mark, at) for mark in _MARKS[kind] if (at := data.find(mark, start)) >= 0]
+def _first(data: bytes, kind: Kind) -> int:
+    found = [_behind(mark, at) for mark in _MARKS[kind] if (at := data.find(mark)) >= 0]
     return min(found, default=0)
 
 

@@ -61,6 +61,8 @@ class _Guarded(io.RawIOBase):
         more: Sequence[type[Exception]],
     ) -> None:
         self._stream = stream
+        # One step at a time, so that what lies before a break is not lost with it.
+        self._read = getattr(stream, "read1", stream.read)
         self._report = report
         self._errors: tuple[type[Exception], ...] = (*_BROKEN, *more)
 
@@ -69,7 +71,7 @@ class _Guarded(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
-            data = self._stream.read(len(buffer))
+            data = self._read(len(buffer))
         except self._errors as error:
             if isinstance(error, OSError) and error.errno:
                 raise
