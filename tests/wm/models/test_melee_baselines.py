@@ -39,7 +39,7 @@ def gliding(frames: int) -> Frames:
 @pytest.mark.parametrize("source", ["recorded", "last_delta"])
 def test_constant_velocity_is_exact_for_what_glides(source: str) -> None:
     frames = gliding(20)
-    guess = constant_velocity(frames[:, :5], 15, source)  # type: ignore[arg-type]
+    guess = constant_velocity(frames[:, :5], 15, source)
     errors = horizon_errors(guess, frames[:, 5:], horizons=(1, 10, 15))
     assert errors["position"].tolist() == [[0, 0, 0]]
 

@@ -169,7 +169,7 @@ def test_sixty_steps_beat_constant_velocity_one_frame_ahead() -> None:
         batch = records[:16, 32 * (step % 4) : 32 * (step % 4) + 33]
         loss = residual_loss(model(batch), batch, model.scales, burn_in=4)
         optimizer.zero_grad()
-        (loss.sum / loss.count).backward()  # type: ignore[no-untyped-call]
+        (loss.sum / loss.count).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     model.eval()
