@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from wm.artifacts.dataset import Manifest, list_datasets, load_manifest, verify_dataset
 from wm.errors import InputMissing
 from wm.store import Store, open_store
 from wmctl.plan.words import did_you_mean
 from wmctl.show import phrases
+from wmctl.show.columns import columns, show
 
 
 @click.group()
@@ -40,9 +39,7 @@ def list_data(store: str, as_json: bool) -> None:
     if not manifests:
         click.echo(f"there are no data sets in {opened.url}")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("data set", "game", "games", "rows", "size", "rejected"):
-        table.add_column(title, no_wrap=True)
+    table = columns("data set", "game", "games", "rows", "size", "rejected")
     for m in manifests:
         rows = sum(split.rows for split in m.splits.values())
         table.add_row(
@@ -51,9 +48,9 @@ def list_data(store: str, as_json: bool) -> None:
             f"{m.accepted:,}",
             f"{rows:,}",
             phrases.size(m.bytes),
-            str(sum(m.rejects.values())),
+            f"{sum(m.rejects.values()):,}",
         )
-    Console(highlight=False).print(table)
+    show(table)
 
 
 @command.command("show")
@@ -124,7 +121,8 @@ def _show(manifest: Manifest) -> None:
     click.echo(f"inputs: {inputs.count} ({phrases.size(inputs.bytes)}): {', '.join(inputs.names)}")
     for name, split in manifest.splits.items():
         click.echo(
-            f"{name}: {split.games:,} games, {split.rows:,} rows, {len(split.shards)} shards"
+            f"{name}: {split.games:,} games, {split.rows:,} rows, "
+            f"{phrases.count(len(split.shards), 'shard')}"
         )
     for title in ("rejects", "clipped", "missing"):
         counts = getattr(manifest, title)

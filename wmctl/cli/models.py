@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from wm.artifacts.model import ModelCard, load_card, read_aliases, set_alias
 from wm.errors import InputMissing
 from wm.store import NotFound, Store, open_store
 from wmctl.plan.words import did_you_mean
+from wmctl.show.columns import columns, show
 
 
 @click.group()
@@ -39,9 +38,7 @@ def list_models(store: str, as_json: bool) -> None:
     if not cards:
         click.echo(f"there are no models in {opened.url}")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("model", "kind", "parameters", "step", "made", "aliases"):
-        table.add_column(title, no_wrap=title != "model", overflow="fold")
+    table = columns("model", "kind", "parameters", "step", "made", "aliases", wrap="model")
     aliases = {name: read_aliases(opened, name)[0] for name in {card.name for card in cards}}
     for card in cards:
         own = [alias for alias, version in aliases[card.name].items() if version == card.version]
@@ -49,7 +46,7 @@ def list_models(store: str, as_json: bool) -> None:
         table.add_row(
             card.key, card.kind, f"{card.parameters:,}", str(card.step), made, ", ".join(own)
         )
-    Console(highlight=False).print(table)
+    show(table)
 
 
 @command.command("show")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from wm.store import open_store
 from wmctl.launch.local import cpu_count
@@ -15,6 +13,7 @@ from wmctl.plan.load import load_plan
 from wmctl.plan.references import model_finder
 from wmctl.run.estimate import estimate, makespan
 from wmctl.show import phrases
+from wmctl.show.columns import columns, show
 
 
 @click.command()
@@ -53,16 +52,15 @@ def command(
         ]
         click.echo(json.dumps({"plan": checked.name, "seconds": total, "stages": rows}, indent=1))
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("stage", "needs", "work", "time", "from"):
-        table.add_column(title, no_wrap=title != "needs")
+    table = columns("stage", "needs", "work", "time", "from", wrap="needs")
+    labels = {node.name: node.label for node in nodes}
     for node in nodes:
         own = estimates[node.name]
-        needs = ", ".join(node.needs)
+        needs = ", ".join(labels[need] for need in node.needs)
         table.add_row(node.label, needs, str(own.work), phrases.duration(own.seconds), own.source)
-    console = Console(highlight=False)
-    console.print(f"{checked.name}: {checked.about}" if checked.about else checked.name)
-    console.print(table)
+    click.echo(f"{checked.name}: {checked.about}" if checked.about else checked.name)
+    show(table)
     deadline = checked.deadline
     limit = f", deadline {phrases.duration(deadline.total_seconds())}" if deadline else ""
-    console.print(f"about {phrases.duration(total)} on {cpus or cpu_count()} cores{limit}")
+    cores = phrases.count(cpus or cpu_count(), "core")
+    click.echo(f"about {phrases.duration(total)} on {cores}{limit}")

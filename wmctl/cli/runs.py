@@ -7,13 +7,12 @@ import time
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from wm.store import open_store
 from wmctl.run.decide import read_state
 from wmctl.run.find import list_runs
 from wmctl.run.history import History
+from wmctl.show.columns import columns, show
 
 
 @click.command()
@@ -42,10 +41,8 @@ def command(store: str, as_json: bool) -> None:
     if not rows:
         click.echo(f"there are no runs in {opened.url}; start one: wmctl submit demo")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("run", "created", "stages", "state", "verdicts"):
-        table.add_column(title, no_wrap=True)
+    table = columns("run", "created", "stages", "state", "verdicts")
     for row in rows:
         verdicts = ", ".join(f"{k} {v}" for k, v in row["verdicts"].items())
         table.add_row(*(str(row[k]) for k in ("run", "created", "stages", "state")), verdicts)
-    Console(highlight=False).print(table)
+    show(table)

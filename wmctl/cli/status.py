@@ -13,9 +13,11 @@ from rich.live import Live
 from wm.store import open_store
 from wmctl.run.decide import read_state
 from wmctl.run.find import find_run
+from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
+from wmctl.show.columns import show
 from wmctl.show.outcome import show_outcome
-from wmctl.show.progress import heartbeat, table
+from wmctl.show.progress import table
 
 WATCH_EVERY = 1.0
 """Seconds between looks."""
@@ -49,7 +51,7 @@ def command(store: str, run: str | None, watch: bool, as_json: bool) -> int:
         stages = {}
         for node in spec.nodes:
             own = state.nodes[node.name]
-            beat = heartbeat(opened, spec.run, node.name, own.attempt) if own.attempt else None
+            beat = read_heartbeat(opened, spec.run, node.name, own.attempt)
             stages[node.label] = {
                 "phase": own.phase,
                 "attempt": own.attempt,
@@ -62,7 +64,7 @@ def command(store: str, run: str | None, watch: bool, as_json: bool) -> int:
         return 0
     if not watch:
         click.echo(spec.run)
-        Console(highlight=False).print(table(spec, state, opened))
+        show(table(spec, state, opened))
     if state.finished:
         show_outcome(opened, spec, state)
     return 0

@@ -9,9 +9,10 @@ from typing import Any
 from wm.artifacts.dataset import Manifest, load_manifest
 from wm.artifacts.model import ModelCard, load_card
 from wm.artifacts.result import ArenaResult
-from wm.stage.spec import attempt_prefix
+from wm.stage.spec import Heartbeat, attempt_prefix
 from wm.store import NotFound, Store
 from wmctl.run.decide import RunState, read_state
+from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
 
@@ -49,6 +50,8 @@ class Report:
     """Train node -> its curves."""
     arenas: dict[str, ArenaResult]
     """Arena node -> its result."""
+    heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
+    """Running node -> how far it is."""
 
     def as_json(self) -> dict[str, Any]:
         """The report for machines: verdicts with evidence, figures, lineage."""
@@ -66,7 +69,7 @@ class Report:
                 node.label: {
                     "phase": own.phase,
                     "attempts": own.attempt,
-                    "seconds": own.ended - own.started if own.ended else None,
+                    "seconds": own.ended - own.started if own.ended > own.started > 0 else None,
                     "result": own.result,
                 }
                 for node in self.spec.nodes
@@ -91,6 +94,7 @@ class Report:
                     "data": card.data,
                     "inputs_sha256": made.inputs.sha256 if made else None,
                     "inputs": made.inputs.names if made else [],
+                    "inputs_count": made.inputs.count if made else 0,
                 }
             )
         return rows
@@ -102,6 +106,10 @@ def collect(store: Store, spec: RunSpec) -> Report:
     report = Report(spec, state, {}, {}, {})
     for node in spec.nodes:
         own = state.nodes[node.name]
+        if own.phase == "running" and (
+            beat := read_heartbeat(store, spec.run, node.name, own.attempt)
+        ):
+            report.heartbeats[node.name] = beat
         if node.kind == "train":
             training = Training(
                 node.label, node.game, _points(store, spec.run, node.name, own.attempt)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from wm.artifacts.result import Interval
+from wm.artifacts.result import Interval, PlayerRow
 from wm.store import Store
 from wmctl.report.collect import Report, Training, collect
 from wmctl.run.decide import RunState
@@ -85,7 +86,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clock": _clock, "interval": _interval, "percent": _percent}
+    environment.filters |= {
+        "by_rating": _by_rating,
+        "clock": _clock,
+        "interval": _interval,
+        "percent": _percent,
+    }
     return environment.get_template("page.html")
 
 
@@ -128,6 +134,11 @@ def _curves(
 def _by_horizon(metrics: Mapping[str, Interval]) -> dict[int, Interval]:
     start = "skill@h="
     return {int(k.removeprefix(start)): v for k, v in metrics.items() if k.startswith(start)}
+
+
+def _by_rating(players: Sequence[PlayerRow]) -> list[PlayerRow]:
+    """The strongest first, those without a rating last."""
+    return sorted(players, key=lambda p: p.rating.value if p.rating else -math.inf, reverse=True)
 
 
 def _clock(seconds: float) -> str:

@@ -26,7 +26,8 @@ def show_outcome(store: Store, spec: RunSpec, state: RunState) -> int:
         own = state.nodes[node.name]
         if own.phase == "failed" and own.last:
             click.echo(f"error: {node.label} failed: {own.last.text}", err=True)
-            click.echo(f"hint: {own.last.hint}", err=True)
+            if own.last.hint:
+                click.echo(f"hint: {own.last.hint}", err=True)
     page = store.path(f"runs/{spec.run}/index.html")
     click.echo(f"report: {page or f'{store.url}/runs/{spec.run}/index.html'}")
     if state.finished is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from wm.stage.spec import Heartbeat
 from wmctl.run.history import Event
@@ -32,11 +34,16 @@ def size(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def count(number: int, what: str) -> str:
+    """``1 game``, ``1,200 games``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def heartbeat(beat: Heartbeat) -> str:
-    """``step 120/400, loss 5.1``."""
-    of = f"/{beat.total}" if beat.total else ""
-    facts = "".join(f", {k} {_number(v)}" for k, v in beat.facts.items())
-    return f"{beat.unit} {beat.done}{of}{facts}" if beat.unit else "starting"
+    """``120/400 steps, loss 5.1``."""
+    of = f"/{beat.total:,}" if beat.total else ""
+    facts = "".join(f", {k.replace('_per_s', '/s')} {_number(v)}" for k, v in beat.facts.items())
+    return f"{beat.done:,}{of} {beat.unit}{facts}" if beat.unit else "starting"
 
 
 def event(event: Event) -> str:
@@ -51,7 +58,9 @@ def event(event: Event) -> str:
             return f"{event.stage} started{again}"
         case "ended":
             if event.code == 0:
-                return f"{event.stage} done{_made(event)}"
+                parts = [made(event.detail), event.detail.get("model", "")]
+                what = ", ".join(part for part in parts if part)
+                return f"{event.stage} done: {what}" if what else f"{event.stage} done"
             hint = f" — {event.hint}" if event.hint else ""
             return f"{event.stage} failed with code {event.code}: {event.text}{hint}"
         case "gate":
@@ -64,17 +73,17 @@ def event(event: Event) -> str:
             return f"run finished: {event.text}"
 
 
-def _made(event: Event) -> str:
-    made = event.detail
-    if "dataset" in made:
-        games = ", ".join(f"{n} {split}" for split, n in made.get("games", {}).items())
-        rejects = sum(made.get("rejects", {}).values())
-        refused = f", {rejects} rejected" if rejects else ""
-        return f": {games} games{refused}{' (hit)' if made.get('hit') else ''}"
-    if "model" in made:
-        return f": step {made['step']}, {made['model']}"
-    return ""
+def made(result: Mapping[str, Any]) -> str:
+    """What a stage made: ``300 train, 20 val, 20 test games, 3 rejected``; empty for an arena."""
+    if "dataset" in result:
+        games = ", ".join(f"{n:,} {split}" for split, n in result.get("games", {}).items())
+        rejects = sum(result.get("rejects", {}).values())
+        refused = f", {rejects:,} rejected" if rejects else ""
+        return f"{games} games{refused}{' (hit)' if result.get('hit') else ''}"
+    return count(result["step"], "step") if "model" in result else ""
 
 
 def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)

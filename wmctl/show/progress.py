@@ -7,19 +7,20 @@ from types import TracebackType
 from typing import Protocol
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from wm.stage.spec import Heartbeat, attempt_prefix
-from wm.store import NotFound, Store
+from wm.stage.spec import Heartbeat
+from wm.store import Store
 from wmctl.run.decide import NodeState, RunState
+from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
 from wmctl.show import phrases
+from wmctl.show.columns import columns
 
 COLOURS = {
     "waiting": "dim",
@@ -45,26 +46,15 @@ class Progress(Protocol):
         """Look at the state again."""
 
 
-def heartbeat(store: Store, run: str, stage: str, attempt: int) -> Heartbeat | None:
-    """The newest heartbeat of an attempt, None before its first."""
-    try:
-        data = store.get(f"{attempt_prefix(run, stage, attempt)}/heartbeat.json")
-        return Heartbeat.model_validate_json(data)
-    except (NotFound, ValidationError):
-        return None
-
-
 def table(spec: RunSpec, state: RunState, store: Store) -> Table:
     """One row per stage: phase, how far it is, how long it takes."""
-    rows = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("stage", "phase", "", "progress", "time"):
-        rows.add_column(title, no_wrap=title != "progress")
+    rows = columns("stage", "phase", "", "progress", "time", wrap="progress")
     for node in spec.nodes:
         own = state.nodes[node.name]
         beat = None
         if own.phase == "running":
-            beat = heartbeat(store, spec.run, node.name, own.attempt)
-        bar = ProgressBar(total=beat.total, completed=beat.done, width=20) if beat else ""
+            beat = read_heartbeat(store, spec.run, node.name, own.attempt)
+        bar = ProgressBar(total=beat.total or None, completed=beat.done, width=20) if beat else ""
         rows.add_row(
             node.label, Text(own.phase, COLOURS[own.phase]), bar, _detail(own, beat), _time(own)
         )
@@ -88,8 +78,9 @@ class PlainProgress:
             return
         self._shown_at = time.monotonic()
         for stage, node in state.nodes.items():
-            beat = heartbeat(self._store, self._spec.run, stage, node.attempt)
-            if node.phase == "running" and beat:
+            if node.phase != "running":
+                continue
+            if beat := read_heartbeat(self._store, self._spec.run, stage, node.attempt):
                 click.echo(f"{phrases.clock(time.time())} {stage} {phrases.heartbeat(beat)}")
 
 
@@ -132,9 +123,9 @@ def _detail(node: NodeState, beat: Heartbeat | None) -> str:
         return phrases.heartbeat(beat)
     if node.phase == "blocked":
         return node.why
-    if node.phase in ("done", "failed") and node.last:
-        return phrases.event(node.last).partition(" ")[2]
-    return ""
+    if node.phase == "failed" and node.last:
+        return node.last.text
+    return phrases.made(node.result)
 
 
 def _time(node: NodeState) -> str:
