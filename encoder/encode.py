@@ -13,11 +13,12 @@ from typing import Any
 from encoder.config import EncodeConfig
 from encoder.fingerprint import check_unchanged, fingerprint, look
 from encoder.inputs import Inputs
-from encoder.isolate import Isolated, Reader
+from encoder.isolate import Isolated
 from encoder.pack import Packer
 from encoder.read import KINDS, GameReader
 from encoder.sources import open_source
 from encoder.tasks import answers, tasks
+from encoder.worker import Reader
 from wm.artifacts.dataset import Manifest, dataset_key, load_manifest, verify_dataset
 from wm.errors import Preempted
 from wm.store import Store

@@ -9,38 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
-import multiprocessing
 import os
 import queue
-import resource
 import signal
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from encoder.worker import BROKEN, GRACE, OK, READY, TAIL, Reader
 from wm.errors import BadConfig
 from wm.games.game import Reason, Rejected
 
-Reader = Callable[[bytes], bytes]
-"""Runs in a worker: one request in, one answer out. May raise Rejected, panic, hang or die."""
-
 T = TypeVar("T")
 
-MEMORY = 4 << 30
-"""Bytes of memory a worker may allocate: a compression bomb must not take the pod with it."""
-
-_GRACE = 5
-"""Seconds after its time limit at which a worker ends itself, should nobody be left to kill it."""
-
 _LARGEST_ANSWER = 1 << 30
-_TAIL = 400
-_OK, _REJECTED, _BROKEN = b"+", b"-", b"!"
+_START = 120.0
 
 
 class Isolated:
@@ -105,7 +96,6 @@ class Isolated:
 class _Worker:
     """One process, started when first needed and again whenever it fails."""
 
-    _context = multiprocessing.get_context("spawn")
     _starting = threading.Lock()
 
     def __init__(self, reader: Reader, timeout: float, stderr: Path) -> None:
@@ -113,7 +103,7 @@ class _Worker:
         self._timeout = timeout
         self._stderr = stderr
         self._pipe: Connection | None = None
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
     def ask(self, request: bytes) -> bytes:
@@ -151,10 +141,10 @@ class _Worker:
         except (EOFError, OSError) as error:
             raise self._bury() from error
         kind, body = answer[:1], answer[1:]
-        if kind == _OK:
+        if kind == OK:
             return body
         reason, detail = json.loads(body)
-        if kind == _BROKEN:
+        if kind == BROKEN:
             raise BadConfig(
                 f"a reader cannot work here: {detail}", hint="install the extra wmctl[encoder]"
             )
@@ -164,34 +154,48 @@ class _Worker:
         with self._starting:  # of processes, from many threads, one at a time
             if self._closed:
                 raise _Died(signal.SIGTERM, "")
-            self._pipe, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=_serve,
-                args=(theirs, self._reader, self._timeout, str(self._stderr)),
-                daemon=True,
-            )
-            process.start()
-            self._process = process
-            theirs.close()
-        return self._pipe
+            self._pipe, theirs = Pipe()
+            arguments = [str(theirs.fileno()), str(self._timeout)]
+            # Its own command, as multiprocessing's start would run __main__ again and leave a
+            # tracker process behind that holds this process's stderr open.
+            with theirs, self._stderr.open("ab") as stderr:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "encoder.worker", *arguments],
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stderr,
+                    stderr=stderr,
+                )
+        return self._ready(self._pipe)
+
+    def _ready(self, pipe: Connection) -> Connection:
+        """Nothing that goes wrong before the first request is the fault of an input."""
+        try:
+            pipe.send(self._reader)
+            if pipe.poll(_START) and pipe.recv_bytes() == READY:
+                return pipe
+        except (EOFError, OSError):
+            pass
+        raise RuntimeError(f"a reader's process did not start: {self._bury().said}")
 
     def _kill(self) -> None:
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
         if process is not None:
             process.kill()
-            process.join()
+            process.wait()
         if pipe is not None:
             pipe.close()
 
     def _bury(self) -> _Died:
-        process = self._process
-        if process is not None:
-            process.join(_GRACE)
-        code = process.exitcode if process is not None else None
+        code = 0
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(GRACE)
         self._kill()
-        said = self._stderr.read_text(errors="replace")[-_TAIL:] if self._stderr.exists() else ""
-        return _Died(-code if code is not None and code < 0 else 0, said)
+        said = self._stderr.read_text(errors="replace")[-TAIL:] if self._stderr.exists() else ""
+        return _Died(max(-code, 0), said)
 
 
 class _Died(Exception):
@@ -211,39 +215,3 @@ class _Died(Exception):
         how = f"signal {signal.Signals(self.signal).name}" if self.signal else "an early exit"
         last = self.said.strip().rpartition("\n")[2]
         return Rejected(Reason.PARSER_PANIC, f"its reader ended by {how}: {last}".rstrip(": "))
-
-
-def _serve(pipe: Connection, reader: Reader, timeout: float, stderr: str) -> None:
-    """The life of a worker: it ends when the pipe does."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    log = os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 2)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            request = pipe.recv_bytes()
-            os.ftruncate(log, 0)
-            os.lseek(log, 0, os.SEEK_SET)
-            # The kernel's alarm needs neither a parent nor the interpreter's lock.
-            signal.alarm(math.ceil(timeout) + _GRACE)
-            answer = _answer(reader, request)
-            signal.alarm(0)
-            pipe.send_bytes(answer)
-
-
-def _answer(reader: Reader, request: bytes) -> bytes:
-    try:
-        return _OK + reader(request)
-    except Rejected as rejected:
-        return _REJECTED + json.dumps([rejected.reason, rejected.detail]).encode()
-    except ImportError as error:
-        return _BROKEN + json.dumps(["", str(error)]).encode()
-    except MemoryError:
-        reason, detail = Reason.UNREADABLE, f"needs more than {MEMORY >> 30} GiB to read"
-    except Exception as error:  # noqa: BLE001  # whatever a reader trips over costs one input
-        reason, detail = Reason.UNREADABLE, f"{type(error).__name__}: {error}"
-    except BaseException as error:  # noqa: BLE001  # Rust panics are no Exception
-        reason, detail = Reason.PARSER_PANIC, f"{type(error).__name__}: {error}"
-    return _REJECTED + json.dumps([reason, detail[:_TAIL]]).encode()

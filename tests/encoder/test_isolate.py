@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from encoder.isolate import Isolated, Reader
+from encoder.isolate import Isolated
+from encoder.worker import Reader
 from tests.support.readers import killed_once, misbehave
 from wm.errors import BadConfig
 from wm.games.game import Reason, Rejected
@@ -84,6 +85,14 @@ def test_a_library_that_is_not_installed_is_no_bad_input(
 ) -> None:
     with pytest.raises(BadConfig, match="No module named 'peppi_py'"):
         list(isolated().map(ask_one, [b"no library"]))
+
+
+def test_a_process_that_does_not_start_is_no_bad_input(
+    isolated: Callable[..., Isolated], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="a reader's process did not start"):
+        list(isolated().map(ask_one, [b"good"]))
 
 
 def test_results_keep_their_order_and_few_are_in_memory(
