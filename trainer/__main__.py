@@ -93,12 +93,13 @@ def _result(code: int, ctx: StageContext, config: TrainConfig) -> dict[str, Any]
     failed = [ending for ending in endings if ending.code != Exit.OK]
     if len(endings) == config.processes and not failed:
         return next(ending.result for ending in endings if ending.result)
+    code = 128 - code if code < 0 else code  # how Popen tells a signal
     if code > 128 and code not in (Exit.PREEMPTED, Exit.HANG, Exit.DEVICE_FAULT):
         raise _error(code, f"a training process was ended by signal {code - 128}", explain(code))
     if failed:
         raise _error(failed[0].code, failed[0].message, failed[0].hint)
-    if ctx.stopping.is_set():
-        raise Preempted("stopped from outside before training began", hint="submit again")
+    if code == Exit.PREEMPTED:
+        raise Preempted("stopped from outside before the first step", hint="submit again")
     raise _error(Exit.BUG, f"torchrun ended with code {code}", explain(Exit.BUG))
 
 

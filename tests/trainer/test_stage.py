@@ -1,0 +1,216 @@
+"""The train stage as real processes under torchrun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.datasets import publish_dataset
+from tests.support.training import (
+    chess_games,
+    outcome,
+    publish_chess,
+    settings,
+    start,
+    write_spec,
+)
+from trainer.loop import Training, train
+from trainer.setup import begin
+from wm.errors import Exit
+from wm.models.build import weights_bytes
+from wm.stage import StageSpec
+from wm.store import Store, open_store
+
+pytestmark = [
+    pytest.mark.timeout(170),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+
+LONG: dict[str, Any] = {
+    "steps": 240,
+    "checkpoint_every": 20,
+    "validate_every": 240,
+    "log_every": 5,
+    "ema": 0.9,
+}
+"""A training of a second or two, long enough to be disturbed."""
+
+
+def test_two_processes_stop_together_and_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    calm, rough = open_store(str(tmp_path / "calm")), open_store(str(tmp_path / "rough"))
+    config = settings(publish_chess(calm), processes=2, **LONG)
+    publish_chess(rough)
+    whole = write_spec(calm, config)
+    code, log = finish(start(tmp_path / "calm", whole))
+    assert code == Exit.OK, log
+    assert "WARNING" not in log
+
+    first = write_spec(rough, config)
+    process = start(tmp_path / "rough", first)
+    wait_for(process, "step 50 of 240")
+    process.terminate()
+    code, log = finish(process)
+    assert code == Exit.PREEMPTED, log
+    assert "its state is saved" in outcome(tmp_path / "rough", first).message
+
+    second = write_spec(rough, config, attempt=2)
+    code, log = finish(start(tmp_path / "rough", second))
+    assert code == Exit.OK, log
+    assert "going on from runs/r/train/01/checkpoints/step-" in log
+    assert model(rough, second) == model(calm, whole)
+
+
+def test_killed_trainings_leave_no_orphan_and_end_with_the_same_bits(
+    training: Callable[..., Training], store: Store, tmp_path: Path
+) -> None:
+    data = publish_chess(store)
+    alone = training(data, **LONG)
+    train(alone, begin(alone))
+    for entry in list(store.list("runs/")):
+        store.delete(entry.key)
+    root, config = tmp_path / "store", settings(data, **LONG)
+
+    first = write_spec(store, config)
+    process = start(root, first)
+    wait_for(process, "step 45 of 240")
+    process.kill()
+    until(lambda: not workers(first, root), "workers outlive their parent")
+    assert finish(process)[0] == -signal.SIGKILL
+
+    second = write_spec(store, config, attempt=2)
+    process = start(root, second)
+    wait_for(process, "step 85 of 240")
+    os.kill(workers(second, root)[-1], signal.SIGKILL)
+    code, log = finish(process)
+    assert code == Exit.KILLED, log
+    assert "ended by signal 9" in outcome(root, second).message
+
+    third = write_spec(store, config, attempt=3)
+    code, log = finish(start(root, third))
+    assert code == Exit.OK, log
+    assert "going on from runs/r/train/0" in log
+    key = model(store, third)
+    assert store.get(f"{key}/weights.safetensors") == weights_bytes(alone.best)
+
+    # This very training is done: another attempt finds it and starts none.
+    fourth = write_spec(store, config, attempt=4)
+    code, log = finish(start(root, fourth))
+    assert (code, model(store, fourth)) == (Exit.OK, key)
+    assert "training" not in log
+
+
+def test_a_loss_that_is_not_finite_is_65(store: Store, tmp_path: Path) -> None:
+    spec = write_spec(store, settings(publish_chess(store), lr=1e20, clip=0))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.BAD_DATA, log
+    assert "step 1, in a batch with games" in outcome(tmp_path / "store", spec).message
+    assert "Traceback" not in log
+
+
+def test_a_bug_is_70_with_its_traceback(store: Store, tmp_path: Path) -> None:
+    games = chess_games(4)
+    for game in games:
+        game.facts = {"loser": 1}
+    data = publish_dataset(store, "chess", {"train": [games], "val": [games]})
+    spec = write_spec(store, settings(data))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.BUG
+    assert log.count("Traceback") == 1
+    assert outcome(tmp_path / "store", spec).message == "KeyError: 'winner'"
+
+
+def test_settings_that_are_wrong_start_nothing(store: Store, tmp_path: Path) -> None:
+    spec = write_spec(store, settings("datasets/chess/f00d", batch=30))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.BAD_CONFIG
+    assert "error: train settings: Value error, batch 30 is not a multiple of groups 4" in log
+
+
+def test_a_data_set_that_is_not_there_starts_nothing(store: Store, tmp_path: Path) -> None:
+    spec = write_spec(store, settings("datasets/no/thing"))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.INPUT_MISSING
+    assert "there is no data set at datasets/no/thing" in log
+
+
+def test_a_full_disk_is_69(small_disk: Path) -> None:
+    store = open_store(str(small_disk))
+    large = {"kind": "lstm", "embed": 16, "hidden": 32, "layers": 1}
+    spec = write_spec(store, settings(publish_chess(store), model=large))
+
+    code, log = finish(start(small_disk, spec))
+
+    assert code == Exit.STORE_UNREACHABLE, log
+    assert "free space on that disk" in log
+    assert not list(store.list("models/"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB, less than one checkpoint needs."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and the rest of the log."""
+    log, _ = process.communicate(timeout=120)
+    return process.returncode, log
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read the log up to a line that holds ``text``."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"no {text!r} in {''.join(seen)}")
+
+
+def workers(spec: StageSpec, root: Path) -> list[int]:
+    """torchrun and the training processes of an attempt, in order of their start."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        if f"{root}/{spec.prefix}/spec.json".encode() in words and b"trainer.worker" in words:
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def until(true: Callable[[], bool], otherwise: str) -> None:
+    """Wait a few seconds for something."""
+    deadline = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+
+
+def model(store: Store, spec: StageSpec) -> str:
+    """Key of the model that an attempt ended with."""
+    return str(outcome(Path(store.url), spec).result["model"])
