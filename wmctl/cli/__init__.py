@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -70,7 +70,7 @@ def cli(context: click.Context, store: str) -> None:
     context.obj = store
 
 
-def main(argv: list[str] | None = None) -> Any:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Entry point: runs a command and turns errors into one sentence, a hint and a code."""
     try:
         code = cli.main(args=argv, prog_name="wmctl", standalone_mode=False)
@@ -78,15 +78,22 @@ def main(argv: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(Exit.PREEMPTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(Exit.BAD_CONFIG)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "wmctl"
+        _fail(error.format_message(), f"{path} --help", Exit.BAD_CONFIG)
     except WmError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        sys.exit(error.code)
+        _fail(error.message, error.hint, error.code)
     except BrokenPipeError:  # the reader of our output has had enough
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, hint: str, code: int) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)

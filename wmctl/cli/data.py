@@ -58,7 +58,10 @@ def list_data(store: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_data(store: str, dataset: str, as_json: bool) -> None:
-    """Show DATASET: a key, or its name or fingerprint where that is enough."""
+    """Show what a data set holds.
+
+    DATASET is a key, or a name or fingerprint where that is enough.
+    """
     opened = open_store(store)
     manifest = load_manifest(opened, _find(opened, dataset))
     if as_json:
@@ -71,7 +74,10 @@ def show_data(store: str, dataset: str, as_json: bool) -> None:
 @click.argument("datasets", nargs=-1)
 @click.pass_obj
 def verify_data(store: str, datasets: tuple[str, ...]) -> None:
-    """Read every byte of DATASETS (default: all) and compare it with the manifests."""
+    """Compare every byte with the manifests.
+
+    Reads DATASETS, or all that are in the store.
+    """
     opened = open_store(store)
     keys = [_find(opened, name) for name in datasets] or list(list_datasets(opened))
     for key in keys:
@@ -85,7 +91,10 @@ def verify_data(store: str, datasets: tuple[str, ...]) -> None:
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inventory_data(paths: tuple[str, ...], as_json: bool) -> None:
-    """Count the games in raw files, and what would be rejected and why. Nothing is encoded."""
+    """Count the games in raw files, before they are encoded.
+
+    Says what would be rejected and why. Nothing is written.
+    """
     from encoder.inventory import inventory
 
     found = inventory([_existing(path) for path in paths])

@@ -54,7 +54,10 @@ def list_models(store: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_model(store: str, model: str, as_json: bool) -> None:
-    """Show the card of MODEL: a key, a version, or NAME/ALIAS such as chess/champion."""
+    """Show the card of MODEL.
+
+    MODEL is a key, a version, or NAME/ALIAS such as chess/champion.
+    """
     opened = open_store(store)
     card = _find(opened, model)
     if as_json:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from wm.errors import BadConfig
 from wm.store import open_store
 from wmctl.report.collect import collect
 from wmctl.report.page import publish, render
@@ -28,5 +29,13 @@ def command(store: str, run: str | None, output: Path | None, as_json: bool) -> 
         return
     publish(opened, report)
     if output:
-        output.write_text(render(report))
+        _write(output, render(report))
+    click.echo(report.spec.run)
     show_outcome(opened, report.spec, report.state)
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be written: {error.strerror}") from error

@@ -141,6 +141,10 @@ def _variants(name: str, stage: Stage) -> list[tuple[str, dict[str, Any]]]:
             tree = settings
             for parent in parents:
                 tree = tree.setdefault(parent, {})
+                if not isinstance(tree, dict):
+                    raise BadConfig(
+                        f"stage {name}: vary {path}: {parent!r} holds a value, not keys"
+                    )
             tree[last] = value
         variants.append(("-".join(_slug(value) for value in values), settings))
     return variants

@@ -26,16 +26,19 @@ def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) 
     tree = _read(name)
     for assignment in data:
         key, source = _split(assignment, "--data")
-        known = tree.get("data") or {}
+        known = tree.get("data")
+        if not isinstance(known, dict):
+            known = {}
         if key not in known:
             raise BadConfig(
                 f"plan {name} has no data named {key!r}{did_you_mean(key, known)}",
                 hint=f"its data: {', '.join(known) or 'none'}",
             )
-        known[key]["source"] = _absolute(source)
+        _assign(tree, ["data", key, "source"], _absolute(source), f"--data {assignment}")
     for assignment in sets:
         key, value = _split(assignment, "--set")
-        _assign(tree, key.split("."), yaml.safe_load(value), assignment)
+        value = _parse(value, f"--set {assignment}")
+        _assign(tree, key.split("."), value, f"--set {assignment}")
     try:
         return Plan.model_validate(tree)
     except ValidationError as error:
@@ -64,7 +67,7 @@ def _read(name: str) -> dict[str, Any]:
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise InputMissing(f"there is no plan file {name}")
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8", errors="replace")
     elif name in shipped_plans():
         text = (_SHIPPED / f"{name}.yaml").read_text()
     else:
@@ -72,13 +75,21 @@ def _read(name: str) -> dict[str, Any]:
             f"there is no plan {name!r}{did_you_mean(name, shipped_plans())}",
             hint=f"shipped plans: {', '.join(shipped_plans())}; or give the path of a YAML file",
         )
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(f"plan {name} is not YAML: {' '.join(str(error).split())}") from error
+    tree = _parse(text, f"plan {name}")
     if not isinstance(tree, dict):
         raise BadConfig(f"plan {name} is not a mapping of keys")
     return tree
+
+
+def _parse(text: str, what: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise BadConfig(f"{what} is not YAML: {where}{error.problem}") from error
+    except yaml.YAMLError as error:
+        raise BadConfig(f"{what} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def _split(assignment: str, option: str) -> tuple[str, str]:
@@ -99,12 +110,12 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any, assignment: str) 
     for i, part in enumerate(parents):
         if part not in tree and i == 1:  # a stage, a datum or a verdict must exist already
             raise BadConfig(
-                f"--set {assignment}: there is no {part!r}{did_you_mean(part, tree)}",
+                f"{assignment}: there is no {part!r}{did_you_mean(part, tree)}",
                 hint=f"known here: {', '.join(tree)}",
             )
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
-            raise BadConfig(f"--set {assignment}: {part!r} holds a value, not keys")
+            raise BadConfig(f"{assignment}: {part!r} holds a value, not keys")
     tree[last] = value
 
 

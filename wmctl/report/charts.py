@@ -17,6 +17,7 @@ SIZE = (4.4, 2.5)
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "wmctl",  # equal data give equal bytes
+    "text.parse_math": False,  # a name may hold a dollar sign
     "font.size": 8,
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -26,6 +27,9 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+
+FEW = 12
+"""Points up to which each is marked: a curve that has only begun is seen too."""
 
 Curve = tuple[Sequence[float], Sequence[float]]
 
@@ -38,7 +42,8 @@ def lines(
         figure = Figure(SIZE)
         axes = figure.add_subplot()
         for name, (xs, ys) in curves.items():
-            (line,) = axes.plot(xs, ys, label=name, linewidth=1.2)
+            dots = "o" if len(xs) <= FEW else ""
+            (line,) = axes.plot(xs, ys, label=name, linewidth=1.2, marker=dots, markersize=2.5)
             if name in dashed:
                 axes.plot(*dashed[name], "--", color=line.get_color(), linewidth=1.2)
         axes.set_title(title, loc="left", fontweight="bold")

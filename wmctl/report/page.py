@@ -115,7 +115,7 @@ def _charts(report: Report) -> dict[str, list[Markup]]:
             if curves := _curves(own, "validate", metric):
                 drawn[game].append(charts.lines(f"Held-out {metric}", curves))
     for result in report.arenas.values():
-        ratings = {p.name: p.rating for p in result.players if p.rating}
+        ratings = {p.name: p.rating for p in _by_rating(result.players) if p.rating}
         drawn[result.game].append(charts.intervals("Rating with 95 % interval", ratings, x="Elo"))
         skills = {p.name: _by_horizon(p.metrics) for p in result.players if p.model}
         if shown := {name: points for name, points in skills.items() if points}:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wm.errors import BadData
 from wm.store import ABSENT, NotFound, Store, Tag
 
 EventKind = Literal[
@@ -60,7 +61,13 @@ class History:
             data, self._tag = store.get_tagged(self._key)
         except NotFound:
             return
-        self.events = [Event.model_validate_json(line) for line in data.splitlines()]
+        try:
+            self.events = [Event.model_validate_json(line) for line in data.splitlines()]
+        except ValidationError as error:
+            raise BadData(
+                f"{store.url}/{self._key} is damaged or of another version of wmctl",
+                hint=f"use that version, or remove the folder runs/{run} from the store",
+            ) from error
 
     def append(self, kind: EventKind, **fields: Any) -> Event:
         """Write one event. Raises ``Conflict`` where another writer was at it."""

@@ -7,8 +7,9 @@ import json
 import time
 from importlib.metadata import version
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wm.errors import BadData
 from wm.store import ABSENT, Conflict, NotFound, Store
 from wmctl.plan.graph import Node
 from wmctl.plan.model import Plan
@@ -59,8 +60,14 @@ def submit(store: Store, plan: Plan, nodes: list[Node], *, anew: bool = False) -
 
 
 def read_spec(store: Store, run: str) -> RunSpec:
-    """The spec of a run; raises ``NotFound``."""
-    return RunSpec.model_validate_json(store.get(spec_key(run)))
+    """The spec of a run; raises ``NotFound``, and ``BadData`` where it cannot be read."""
+    try:
+        return RunSpec.model_validate_json(store.get(spec_key(run)))
+    except ValidationError as error:
+        raise BadData(
+            f"{store.url}/{spec_key(run)} is damaged or of another version of wmctl",
+            hint=f"use that version, or remove the folder runs/{run} from the store",
+        ) from error
 
 
 def spec_key(run: str) -> str:
