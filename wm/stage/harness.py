@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
@@ -88,7 +88,7 @@ def run_stage(
 
 
 def _parse(kind: str, argv: Sequence[str], settings: type[BaseModel] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"python -m {Path(sys.argv[0]).parent.name}",
         description=f"Run one {kind} attempt of a wmctl run from its spec.",
         epilog=_describe(settings) if settings else None,
@@ -96,6 +96,13 @@ def _parse(kind: str, argv: Sequence[str], settings: type[BaseModel] | None) -> 
     )
     parser.add_argument("--spec", required=True, help="address of the attempt's spec.json")
     return parser.parse_args(argv)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """argparse would end with 2, which is outside the contract."""
+        self.print_usage(sys.stderr)
+        self.exit(Exit.BAD_CONFIG, f"error: {message}\n")
 
 
 def _describe(settings: type[BaseModel]) -> str:

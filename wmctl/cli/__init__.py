@@ -82,8 +82,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(Exit.BAD_CONFIG)
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "wmctl"
-        _fail(error.format_message(), f"{path} --help", Exit.BAD_CONFIG)
+        hint = f"{error.ctx.command_path if error.ctx else 'wmctl'} --help"
+        if isinstance(error, click.NoSuchOption) and error.option_name == "--store":
+            hint = "--store stands before the command: wmctl --store STORE ..."
+        _fail(error.format_message(), hint, Exit.BAD_CONFIG)
     except WmError as error:
         _fail(error.message, error.hint, error.code)
     except BrokenPipeError:  # the reader of our output has had enough
