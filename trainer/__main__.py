@@ -38,6 +38,7 @@ def main(ctx: StageContext) -> dict[str, Any]:
     if card := finished(ctx.store, ctx.spec, config):
         ctx.progress(config.steps, config.steps, "steps")
         return result_of(card)
+    ctx.progress(0, config.steps, "steps")
     agent = subprocess.Popen(_command(ctx, config), env=_environment(config))
     try:
         _watch(agent, ctx, config)
@@ -80,7 +81,7 @@ def _watch(agent: subprocess.Popen[bytes], ctx: StageContext, config: TrainConfi
                 done, moved = progress.done, time.monotonic()
         if time.monotonic() - moved > config.stall_s:
             raise Hang(
-                f"no step was finished for {config.stall_s:.0f} s after step {max(done, 0)}",
+                f"no step was finished for {config.stall_s:g} s after step {max(done, 0)}",
                 hint="a new attempt goes on from the last checkpoint; raise stall_s if steps, "
                 "validations or the download of the data take longer",
             )

@@ -103,7 +103,7 @@ class TrainConfig(BaseModel):
     deterministic: bool = False
     """On CUDA, use only kernels with a fixed order of sums (slower). A CPU always does."""
     stall_s: float = Field(900, gt=0)
-    """Seconds without a step or a sign of life after which the attempt ends as hung (160)."""
+    """Seconds without a finished step after which the attempt ends as hung (160)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -41,9 +41,10 @@ def run(address: str, scratch: Path, stopping: Stopping) -> dict[str, Any]:
         training = assemble(store, spec, config, team, data, stopping, scratch)
         start = begin(training)
         metrics = train(training, start)
-        training.log.write("end", config.steps)
+        done = max(start, config.steps)
+        training.log.write("end", done)
         training.log.publish()
-        card = publish(store, spec, data, training, metrics) if team.leads else None
+        card = publish(store, spec, data, training, done, metrics) if team.leads else None
     finally:
         leave_team()
     return result_of(card) if card else {}
@@ -118,7 +119,12 @@ def begin(t: Training) -> int:
 
 
 def publish(
-    store: Store, spec: StageSpec, data: Dataset, t: Training, metrics: dict[str, float]
+    store: Store,
+    spec: StageSpec,
+    data: Dataset,
+    t: Training,
+    done: int,
+    metrics: dict[str, float],
 ) -> ModelCard:
     """Publish the trained weights (the averaged ones, where there is an average)."""
     config, manifest = t.config, data.manifest
@@ -133,7 +139,7 @@ def publish(
         data_fingerprint=manifest.fingerprint,
         run=spec.run,
         stage=spec.stage,
-        step=config.steps,
+        step=done,
         metrics=metrics,
         training=config.model_dump(mode="json"),
         targets_per_s=round(t.meter.targets_per_s, 1),

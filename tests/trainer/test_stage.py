@@ -117,6 +117,16 @@ def test_a_loss_that_is_not_finite_is_65(store: Store, tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
+def test_a_training_that_stands_still_is_160_and_ended(store: Store, tmp_path: Path) -> None:
+    spec = write_spec(store, settings(publish_chess(store), stall_s=0.2))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.HANG, log
+    assert "no step was finished for 0.2 s after step 0" in log
+    until(lambda: not workers(spec, tmp_path / "store"), "what hung is still there")
+
+
 def test_a_bug_is_70_with_its_traceback(store: Store, tmp_path: Path) -> None:
     games = chess_games(4)
     for game in games:
