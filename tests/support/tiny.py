@@ -34,7 +34,7 @@ for _stage in ("train-chess", "train-mlp", "train-mamba2"):
     }
 
 
-def wmctl(store: Path, *words: str) -> list[str]:
+def wmctl(store: Path | str, *words: str) -> list[str]:
     """The command line of ``wmctl`` in this interpreter."""
     return [
         sys.executable,
