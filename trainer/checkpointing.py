@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW
 
 from trainer.config import TrainConfig
-from trainer.optim import Ema, Schedule
+from trainer.optim import Ema, Optimizer, Schedule
 from trainer.team import Team
 from wm.artifacts.checkpoint import (
     Checkpoint,
@@ -44,7 +43,7 @@ class Checkpoints:
     config: TrainConfig
     team: Team
     model: nn.Module
-    optimizer: AdamW
+    optimizer: Optimizer
     schedule: Schedule
     ema: Ema | None
 
@@ -67,8 +66,6 @@ class Checkpoints:
         if found is None:
             return None
         self._check(found)
-        for parameter in self.model.parameters():
-            self.optimizer.state[parameter] = self._moments(parameter)
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(torch.from_numpy(found.tensors[name]))
@@ -80,20 +77,8 @@ class Checkpoints:
         tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         if self.ema is not None:
             tensors |= {f"ema.{name}": t for name, t in self.ema.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for part, tensor in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{name}.{part}"] = tensor
+        tensors |= {f"optimizer.{name}": t for name, t in self.optimizer.tensors().items()}
         return tensors
-
-    def _moments(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
-        """Room for AdamW's state of one parameter, which it otherwise makes at its first step."""
-        fused = self.optimizer.defaults["fused"]
-        device = parameter.device if fused else torch.device("cpu")
-        return {
-            "step": torch.zeros((), device=device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
 
     def _check(self, found: Checkpoint) -> None:
         then: dict[str, Any] = found.state["config"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW
 
 from trainer import guard
 from trainer.checkpointing import Checkpoints
@@ -19,7 +18,7 @@ from trainer.config import TrainConfig
 from trainer.counter import bits
 from trainer.gradients import Gradients, Update
 from trainer.metrics import Meter, MetricsLog
-from trainer.optim import Ema, Schedule
+from trainer.optim import Ema, Optimizer, Schedule
 from trainer.preempt import Stopping
 from trainer.task import Task
 from trainer.team import Team
@@ -37,7 +36,7 @@ class Training:
     task: Task
     model: nn.Module
     gradients: Gradients
-    optimizer: AdamW
+    optimizer: Optimizer
     schedule: Schedule
     ema: Ema | None
     checkpoints: Checkpoints
@@ -99,9 +98,7 @@ def make_update(t: Training, step: int) -> Update:
     update = t.gradients.combine(loss, stop=t.stopping.asked)
     guard.check(update, step, t.task)
     t.gradients.clip(update, t.config.clip)
-    for group in t.optimizer.param_groups:
-        group["lr"] = t.schedule.rate(step)
-    t.optimizer.step()
+    t.optimizer.step(t.schedule.rate(step))
     t.gradients.clear()
     if t.ema:
         t.ema.update(t.model, step)

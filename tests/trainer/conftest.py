@@ -50,6 +50,6 @@ def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
 
     threads = torch.get_num_threads()
     yield make
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     torch.set_flush_denormal(False)
     torch.set_num_threads(threads)

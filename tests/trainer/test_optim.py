@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from trainer.config import TrainConfig
-from trainer.optim import Ema, Schedule, make_optimizer
+from trainer.optim import Ema, Optimizer, Schedule
 
 
 def config(**changes: Any) -> TrainConfig:
@@ -74,11 +74,43 @@ def test_only_matrices_decay() -> None:
     model["state"] = nn.Linear(2, 2, bias=False)
     model["state"].weight._no_weight_decay = True  # type: ignore[assignment]
 
-    optimizer = make_optimizer(config(weight_decay=0.5), model)
+    decays = Optimizer(config(weight_decay=0.5), model).decays
 
-    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
-    named = {name: decays[id(p)] for name, p in model.named_parameters()}
+    named = dict(zip([name for name, _ in model.named_parameters()], decays, strict=True))
     assert named == {"embed.weight": 0, "line.weight": 0.5, "line.bias": 0, "state.weight": 0}
+
+
+def test_updates_are_those_of_torchs_adamw() -> None:
+    torch.manual_seed(0)
+    ours, twin = nn.Linear(3, 2), nn.Linear(3, 2)
+    twin.load_state_dict(ours.state_dict())
+    optimizer = Optimizer(config(weight_decay=0.1), ours)
+    torchs = torch.optim.AdamW(
+        [
+            {"params": [twin.weight], "weight_decay": 0.1},
+            {"params": [twin.bias], "weight_decay": 0.0},
+        ],
+        foreach=True,
+    )
+
+    for step in range(5):
+        for group in torchs.param_groups:
+            group["lr"] = 0.1 / (step + 1)
+        for model in (ours, twin):
+            model.zero_grad()
+            model(torch.full((4, 3), step + 1.0)).square().sum().backward()
+        optimizer.step(0.1 / (step + 1))
+        torchs.step()
+
+    assert torch.equal(ours.weight, twin.weight)
+    assert torch.equal(ours.bias, twin.bias)
+    state = optimizer.tensors()
+    assert state.keys() == {
+        f"{name}.{part}"
+        for name in ("weight", "bias")
+        for part in ("step", "exp_avg", "exp_avg_sq")
+    }
+    assert torch.equal(state["weight.exp_avg"], torchs.state[twin.weight]["exp_avg"])
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
