@@ -46,7 +46,7 @@ def main(context: StageContext) -> dict[str, Any]:
         return {"never": 1 // 0}
     if act == "wait":
         context.progress(1, 0, "waits")
-        print("waiting", flush=True)
+        logger.info("waiting")
         context.stopping.wait(60)
         raise Preempted("stopped at step 7")
     if act == "write below python":

@@ -180,13 +180,16 @@ class _Beating:
         self._thread.join(timeout=10)
 
     def _beat(self) -> None:
-        while True:
-            beat = self._context.heartbeat.model_copy(update={"time": time.time()})
-            try:
-                self._context.store.put(
-                    self._context.key("heartbeat.json"), beat.model_dump_json().encode()
-                )
-            except WmError as error:  # the stage's own writes will decide; the log says why
-                logger.info("heartbeat not written: %s", error.message)
-            if self._done.wait(HEARTBEAT_EVERY):
-                return
+        self._publish()
+        while not self._done.wait(HEARTBEAT_EVERY):
+            self._publish()
+        self._publish()  # how far the stage came
+
+    def _publish(self) -> None:
+        beat = self._context.heartbeat.model_copy(update={"time": time.time()})
+        try:
+            self._context.store.put(
+                self._context.key("heartbeat.json"), beat.model_dump_json().encode()
+            )
+        except WmError as error:  # the stage's own writes will decide; the log says why
+            logger.info("heartbeat not written: %s", error.message)

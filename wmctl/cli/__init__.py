@@ -88,9 +88,6 @@ def main(argv: list[str] | None = None) -> NoReturn:
         _fail(error.format_message(), hint, Exit.BAD_CONFIG)
     except WmError as error:
         _fail(error.message, error.hint, error.code)
-    except BrokenPipeError:  # the reader of our output has had enough
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -48,8 +48,10 @@ def command(store: str, as_json: bool) -> int:
     for name, check in _checks(store):
         try:
             passed, text = True, check()
-        except (Trouble, WmError) as error:
+        except Trouble as error:
             passed, text = False, str(error)
+        except WmError as error:
+            passed, text = False, "; ".join(filter(None, (error.message, error.hint)))
         rows.append({"check": name, "passed": passed, "text": text})
         if not as_json:
             click.secho("✓ " if passed else "✗ ", fg="green" if passed else "red", nl=False)

@@ -20,6 +20,7 @@ from wmctl.run.conductor import LEASE_TTL, Conductor
 from wmctl.run.decide import RunState, read_state
 from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec, submit
+from wmctl.show import phrases
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, Progress
 
@@ -52,7 +53,7 @@ def command(
     if state.finished and state.finished.code == Exit.OK:
         click.echo(f"{spec.run} is finished; --new runs the plan again")
     else:
-        click.echo(f"{spec.run}: {len(spec.nodes)} stages; store {opened.url}")
+        click.echo(f"{spec.run}: {phrases.count(len(spec.nodes), 'stage')}; store {opened.url}")
         _conduct(opened, spec, cpus or cpu_count())
         state = read_state(spec, History(opened, spec.run).events)
     return show_outcome(opened, spec, state)

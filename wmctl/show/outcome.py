@@ -28,9 +28,15 @@ def show_outcome(store: Store, spec: RunSpec, state: RunState) -> int:
             click.echo(f"error: {node.label} failed: {own.last.text}", err=True)
             if own.last.hint:
                 click.echo(f"hint: {own.last.hint}", err=True)
-    page = store.path(f"runs/{spec.run}/index.html")
-    click.echo(f"report: {page or f'{store.url}/runs/{spec.run}/index.html'}")
+    click.echo(f"report: {_page(store, spec.run)}")
     if state.finished is None:
         click.echo(f"{spec.run} was stopped; submit the plan again to go on")
         return 143
     return state.finished.code or 0
+
+
+def _page(store: Store, run: str) -> str:
+    key = f"runs/{run}/index.html"
+    if store.head(key) is None:
+        return f"none yet; wmctl report {run} writes it"
+    return str(store.path(key) or f"{store.url}/{key}")

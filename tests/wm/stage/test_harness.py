@@ -61,6 +61,7 @@ def test_a_stage_that_ends_well_leaves_outcome_log_and_heartbeat(tmp_path: Path)
     assert log(tmp_path) == done.stdout, "the store's log is what stdout showed"
     beat = Heartbeat.model_validate_json((tmp_path / PREFIX / "heartbeat.json").read_text())
     assert beat.time >= before
+    assert (beat.done, beat.total, beat.facts) == (2, 3, {"loss": 0.5}), "the last word, too"
     assert (tmp_path / PREFIX / "product.txt").read_text() == "made"
 
 
@@ -94,7 +95,7 @@ def test_a_signal_lets_the_stage_save_and_end_as_preempted(
     address = write_spec(tmp_path, "wait")
     process = subprocess.Popen(command(address), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    assert process.stdout.readline() == "waiting\n"
+    assert process.stdout.readline().endswith("waiting\n")
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 143

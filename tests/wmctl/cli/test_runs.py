@@ -1,0 +1,229 @@
+"""What is told of a run: runs, status, logs, report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import wmctl
+from tests.support.runs import Script, small_run
+from wm.store import open_store
+from wmctl.plan.graph import resolve
+from wmctl.plan.load import load_plan
+from wmctl.run.history import History
+from wmctl.run.spec import submit
+
+STAGES = [
+    "encode-chess",
+    "encode-melee",
+    "train-chess/winner",
+    "train-chess/loser",
+    "train-mlp",
+    "train-mamba2",
+    "arena-chess",
+    "arena-melee",
+]
+
+
+def name_of(store: Path) -> str:
+    return next(path.name for path in (store / "runs").iterdir())
+
+
+def begin(root: Path, script: Script) -> None:
+    """A run in the store that got as far as the script says."""
+    store, spec = open_store(str(root)), small_run()
+    store.put("runs/r/spec.json", spec.model_dump_json().encode())
+    history = History(store, "r")
+    for event in script.events:
+        fields = event.model_dump(exclude={"time", "event"}, exclude_defaults=True)
+        history.append(event.event, **fields)
+
+
+def test_runs_are_listed_with_their_verdicts(finished: Path) -> None:
+    answer = wmctl(finished, "runs")
+    assert (answer.code, answer.err) == (0, "")
+    titles, row = answer.out.splitlines()
+    assert titles.split() == ["run", "created", "stages", "state", "verdicts"]
+    assert row.startswith(name_of(finished))
+    assert " 8/8 " in row
+    assert "finished" in row
+    (run,) = wmctl(finished, "runs", "--json").json
+    assert run["run"] == name_of(finished)
+    assert set(run["verdicts"]) == {"chess", "melee"}
+
+
+def test_a_run_under_way_is_listed_as_open(tmp_path: Path) -> None:
+    begin(tmp_path, Script().add("submitted").walk("enc").add("started", stage="train-winner"))
+    assert wmctl(tmp_path, "runs").out.splitlines()[1].split() == [
+        "r",
+        "1970-01-01T00:00:00Z",
+        "1/4",
+        "open",
+    ]
+
+
+def test_status_shows_every_stage_and_the_verdicts(finished: Path) -> None:
+    answer = wmctl(finished, "status")
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert lines[0] == name_of(finished)
+    assert [line.split()[0] for line in lines[2:10]] == STAGES
+    assert all(line.split()[1] == "done" for line in lines[2:10])
+    assert "26 train, 10 val, 4 test games" in answer.out
+    assert "12 steps" in answer.out
+    assert "\nchess: " in answer.out
+    assert "\nmelee: " in answer.out
+    assert lines[-1] == f"report: {finished}/runs/{name_of(finished)}/index.html"
+
+
+def test_status_as_json(finished: Path) -> None:
+    status = wmctl(finished, "status", "--json").json
+    assert list(status["stages"]) == STAGES
+    assert status["stages"]["train-mlp"]["result"]["step"] == 12
+    assert status["stages"]["train-mlp"]["heartbeat"]["done"] == 12
+    assert set(status["verdicts"]) == {"chess", "melee"}
+
+
+def test_status_watch_of_a_finished_run_ends_at_once(finished: Path) -> None:
+    answer = wmctl(finished, "status", "--watch")
+    assert answer.code == 0
+    assert "arena-melee" in answer.out
+
+
+def test_status_of_a_run_under_way_says_how_far_it_is(tmp_path: Path) -> None:
+    begin(
+        tmp_path,
+        Script()
+        .add("submitted")
+        .walk("enc")
+        .add("started", stage="train-winner", attempt=1)
+        .add("started", stage="train-loser", attempt=1)
+        .add(
+            "ended",
+            stage="train-loser",
+            attempt=1,
+            code=65,
+            text="shard train-00000 is damaged",
+            hint="encode again",
+        ),
+    )
+    beat = b'{"time": 1, "done": 1200, "total": 4000, "unit": "steps", "facts": {"loss": 5.125}}'
+    open_store(str(tmp_path)).put("runs/r/train-winner/01/heartbeat.json", beat)
+    lines = {line.split()[0]: line for line in wmctl(tmp_path, "status").out.splitlines() if line}
+    assert "1,200/4,000 steps, loss 5.125" in lines["train/winner"]
+    assert "shard train-00000 is damaged" in lines["train/loser"]
+    assert "blocked" in lines["arena"]
+    assert "train-loser failed" in lines["arena"]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_name(finished: Path) -> None:
+    assert wmctl(finished, "status", "demo-").out.splitlines()[0] == name_of(finished)
+
+
+def test_a_run_that_is_not_there_is_named_with_the_nearest(finished: Path) -> None:
+    name = name_of(finished)
+    wrong = name[:-1] + ("a" if name[-1] != "a" else "b")
+    answer = wmctl(finished, "status", wrong)
+    assert answer.code == 66
+    assert f"there is no run {wrong!r}" in answer.err
+    assert f"(did you mean {name!r}?)" in answer.err
+    assert "hint: wmctl runs lists them" in answer.err
+
+
+def test_logs_of_all_stages_name_the_stage_on_each_line(finished: Path) -> None:
+    answer = wmctl(finished, "logs")
+    assert answer.code == 0
+    assert {line.partition(":")[0] for line in answer.out.splitlines()} == {
+        stage.replace("/", "-") for stage in STAGES
+    }
+
+
+@pytest.mark.parametrize("name", ["train-chess/winner", "train-chess-winner"])
+def test_logs_of_one_stage_are_its_lines(finished: Path, name: str) -> None:
+    answer = wmctl(finished, "logs", name_of(finished), name)
+    key = f"runs/{name_of(finished)}/train-chess-winner/01/log.txt"
+    assert answer.out == (finished / key).read_text()
+
+
+def test_logs_followed_end_with_the_run(finished: Path) -> None:
+    answer = wmctl(finished, "logs", name_of(finished), "train-mlp", "-f", "--attempt", "1")
+    assert "step 12 of 12" in answer.out
+
+
+def test_logs_of_an_unknown_stage_name_the_nearest(finished: Path) -> None:
+    answer = wmctl(finished, "logs", name_of(finished), "train-mpl")
+    assert answer.code == 66
+    assert "has no stage 'train-mpl' (did you mean 'train-mlp'?)" in answer.err
+    assert "train-chess/winner" in answer.err.splitlines()[1]
+
+
+def test_logs_of_an_attempt_that_never_was_say_so(finished: Path) -> None:
+    answer = wmctl(finished, "logs", name_of(finished), "train-mlp", "--attempt", "9")
+    assert (answer.code, answer.out) == (0, "")
+    assert "has written no log yet" in answer.err
+
+
+def test_the_report_is_written_and_its_verdict_shown(mine: Path) -> None:
+    page = mine / "runs" / name_of(mine) / "index.html"
+    page.unlink()
+    answer = wmctl(mine, "report", "-o", str(mine.parent / "copy.html"))
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert lines[0] == name_of(mine)
+    assert lines[-1] == f"report: {page}"
+    assert "chess: " in answer.out
+    assert page.read_text().startswith("<!doctype html>")
+    assert (mine.parent / "copy.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_report_that_cannot_be_written_where_it_is_wanted(mine: Path) -> None:
+    answer = wmctl(mine, "report", "-o", "/nowhere/report.html")
+    assert answer.code == 64
+    assert answer.err.startswith("error: /nowhere/report.html cannot be written: No such file")
+
+
+def test_the_report_as_json_holds_verdicts_figures_and_lineage(finished: Path) -> None:
+    report = wmctl(finished, "report", "--json").json
+    assert report["run"] == name_of(finished)
+    assert report["code"] == 0
+    for verdict in report["verdicts"].values():
+        assert verdict["outcome"] in {"promote", "hold"}
+        assert verdict["evidence"][0]["figure"]["n"] > 0
+    assert set(report["stages"]) == set(STAGES)
+    assert all(stage["seconds"] > 0 for stage in report["stages"].values())
+    assert len(report["lineage"]) == 4
+    for row in report["lineage"]:
+        assert len(row["weights_sha256"]) == len(row["inputs_sha256"]) == 64
+        assert row["inputs"]
+    assert set(report["arenas"]) == {"arena-chess", "arena-melee"}
+
+
+def test_a_report_of_a_moved_store_still_finds_everything(mine: Path, tmp_path: Path) -> None:
+    """Keys are relative: a store may be copied to another machine with its runs."""
+    moved = tmp_path / "elsewhere"
+    shutil.move(mine, moved)
+    assert wmctl(moved, "report", "--json").json["lineage"]
+
+
+def test_submitting_a_finished_run_says_so_and_shows_the_verdict(tmp_path: Path) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text(
+        "name: small\n"
+        "data: {chess: {game: chess, source: 'made:8'}}\n"
+        "stages: {enc: {encode: chess}}\n"
+    )
+    store = tmp_path / "store"
+    checked = load_plan(str(plan))
+    spec = submit(open_store(str(store)), checked, resolve(checked, lambda game, name: None))
+    history = History(open_store(str(store)), spec.run)
+    history.append("submitted")
+    history.append("started", stage="enc", attempt=1)
+    history.append("ended", stage="enc", attempt=1, code=0, detail={"dataset": "datasets/x/y"})
+    history.append("finished", code=0, text="every stage has ended")
+    answer = wmctl(store, "submit", str(plan))
+    assert (answer.code, answer.err) == (0, "")
+    first, *_, last = answer.out.splitlines()
+    assert first == f"{spec.run} is finished; --new runs the plan again"
+    assert last == f"report: none yet; wmctl report {spec.run} writes it"
