@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from evaluator.config import ArenaConfig
@@ -25,12 +24,7 @@ def run_arena(context: StageContext) -> dict[str, Any]:
 
     The arena keeps no state between attempts: it is short, and a new attempt gives the same bytes.
     """
-    try:
-        config = ArenaConfig.model_validate(context.spec.config)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "settings"
-        raise BadConfig(f"arena {context.spec.stage}: {where}: {problem['msg']}") from error
+    config = context.settings(ArenaConfig)
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # decayed states of Mamba-2 would run ten times slower
     device = _device(config.device)

@@ -12,12 +12,10 @@ import sys
 import time
 from typing import Any
 
-from pydantic import ValidationError
-
 from trainer.config import TrainConfig
 from trainer.reports import read_endings, read_progress
 from trainer.result import finished, result_of
-from wm.errors import BadConfig, Exit, Hang, Preempted, WmError, explain
+from wm.errors import Exit, Hang, Preempted, WmError, explain
 from wm.stage import StageContext, run_stage
 from wm.stage.parent import PARENT
 
@@ -29,12 +27,7 @@ GRACE = 60
 
 def main(ctx: StageContext) -> dict[str, Any]:
     """Train, or find that it has been done."""
-    try:
-        config = TrainConfig.model_validate(ctx.spec.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadConfig(f"train settings: {where} {first['msg']}".replace("  ", " ")) from error
+    config = ctx.settings(TrainConfig)
     if card := finished(ctx.store, ctx.spec, config):
         ctx.progress(config.steps, config.steps, "steps")
         return result_of(card)

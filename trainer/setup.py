@@ -17,7 +17,7 @@ from trainer.optim import Ema, Optimizer, Schedule
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile
 from trainer.result import result_of
-from trainer.task import make_task
+from trainer.task import Task
 from trainer.team import Team, join_team, leave_team
 from wm.artifacts.dataset import Dataset, open_dataset
 from wm.artifacts.model import ModelCard, publish_model
@@ -69,6 +69,17 @@ def open_data(store: Store, config: TrainConfig, team: Team, scratch: Path) -> D
     if team.leads:
         team.wait()
     return data
+
+
+def make_task(config: TrainConfig, data: Dataset, team: Team) -> Task:
+    """The task of a data set's game; the other game's libraries need not be there."""
+    if data.manifest.game == "chess":
+        from trainer.chess_task import ChessTask
+
+        return ChessTask(config, data, team)
+    from trainer.melee_task import MeleeTask
+
+    return MeleeTask(config, data, team)
 
 
 def assemble(

@@ -7,10 +7,6 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from trainer.config import TrainConfig
-from trainer.team import Team
-from wm.artifacts.dataset import Dataset
-
 
 @dataclass(frozen=True, slots=True)
 class TaskLoss:
@@ -44,14 +40,3 @@ class Task(Protocol):
     def names(self, step: int) -> list[str]:
         """Identities of the games in this process's part of batch ``step``."""
         ...
-
-
-def make_task(config: TrainConfig, data: Dataset, team: Team) -> Task:
-    """The task of a data set's game."""
-    if data.manifest.game == "chess":
-        from trainer.chess_task import ChessTask
-
-        return ChessTask(config, data, team)
-    from trainer.melee_task import MeleeTask
-
-    return MeleeTask(config, data, team)

@@ -8,6 +8,10 @@ names the way out, and the exit code. Anything else that escapes a stage is a bu
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class Exit(IntEnum):
@@ -110,3 +114,11 @@ class Hang(WmError):
     """No progress within the stall time-out (160)."""
 
     code = Exit.HANG
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong: ``key: what is wrong with it``."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what

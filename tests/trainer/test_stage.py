@@ -147,7 +147,7 @@ def test_settings_that_are_wrong_start_nothing(store: Store, tmp_path: Path) -> 
     code, log = finish(start(tmp_path / "store", spec))
 
     assert code == Exit.BAD_CONFIG
-    assert "error: train settings: Value error, batch 30 is not a multiple of groups 4" in log
+    assert "batch 30 is not a multiple of groups 4" in log
 
 
 def test_a_data_set_that_is_not_there_starts_nothing(store: Store, tmp_path: Path) -> None:

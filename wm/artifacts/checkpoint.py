@@ -17,7 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wm.errors import BadData
+from wm.errors import BadData, first_problem
 from wm.store import NotFound, Store
 
 logger = logging.getLogger("wm.artifacts.checkpoint")
@@ -134,7 +134,7 @@ def _load(store: Store, folder: str) -> Checkpoint:
     try:
         manifest = CheckpointManifest.model_validate_json(store.get(f"{folder}/{MANIFEST}"))
     except ValidationError as error:
-        raise BadData(f"its manifest is unreadable ({error.errors()[0]['msg']})") from error
+        raise BadData(f"its manifest is unreadable ({first_problem(error)})") from error
     if manifest.format != FORMAT or manifest.step != _step(folder):
         raise BadData("its manifest is another's")
     data = {

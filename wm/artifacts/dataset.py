@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wm.artifacts.shard import map_shard
-from wm.errors import BadData, InputMissing
+from wm.errors import BadData, InputMissing, first_problem
 from wm.store.base import NotFound, Store
 from wm.store.checksum import file_sha256
 
@@ -191,7 +191,7 @@ def load_manifest(store: Store, key: str) -> Manifest:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         raise BadData(
-            f"{key}/manifest.json is not a manifest of format {FORMAT}: {_first(error)}",
+            f"{key}/manifest.json is not a manifest of format {FORMAT}: {first_problem(error)}",
             hint="encode the source again",
         ) from None
 
@@ -268,8 +268,3 @@ def _differs(info: FileInfo) -> BadData:
         f"{info.key} differs from its manifest",
         hint="delete the data set's folder and encode the source again",
     )
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc'])) or 'document'}: {problem['msg']}"

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wm.errors import BadData
+from wm.errors import BadData, first_problem
 from wm.store import ABSENT, Conflict, NotFound, Store, Tag
 
 
@@ -122,7 +122,7 @@ def load_card(store: Store, key: str) -> ModelCard:
         return ModelCard.model_validate_json(store.get(f"{key}/model.json"))
     except ValidationError as error:
         raise BadData(
-            f"{key}/model.json is not a model's card: {error.errors()[0]['msg']}",
+            f"{key}/model.json is not a model's card: {first_problem(error)}",
             hint="publish the model again",
         ) from error
 

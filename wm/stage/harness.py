@@ -12,17 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from wm.errors import BadConfig, Exit, WmError, explain
+from wm.errors import BadConfig, Exit, WmError, explain, first_problem
 from wm.stage.log import LogShipper, log_to_stdout
 from wm.stage.parent import die_with_parent
 from wm.stage.spec import Heartbeat, Outcome, StageSpec, locate
 from wm.store import Store, open_store
 
 logger = logging.getLogger("wm.stage")
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 HEARTBEAT_EVERY = 2.0
 """Seconds between heartbeats."""
@@ -41,6 +43,14 @@ class StageContext:
         self.stopping = threading.Event()
         """Set by SIGTERM and SIGINT: save what must be saved and raise ``Preempted``."""
         self.heartbeat = Heartbeat(time=time.time())
+
+    def settings(self, kind: type[Settings]) -> Settings:
+        """The spec's config as the stage's own class; :class:`BadConfig` names the wrong key."""
+        try:
+            return kind.model_validate(self.spec.config)
+        except ValidationError as error:
+            problem = first_problem(error)
+            raise BadConfig(f"settings of {self.spec.stage}: {problem}") from error
 
     def key(self, *parts: str) -> str:
         """Key of something that this attempt leaves."""
@@ -121,7 +131,7 @@ def _read_spec(store: Store, key: str, kind: str) -> StageSpec:
     try:
         spec = StageSpec.model_validate_json(store.get(key))
     except ValidationError as error:
-        raise BadConfig(f"{key} is not a stage's spec: {error.errors()[0]['msg']}") from error
+        raise BadConfig(f"{key} is not a stage's spec: {first_problem(error)}") from error
     if spec.kind != kind:
         raise BadConfig(f"{key} is the spec of a {spec.kind} stage, not of {kind}")
     return spec

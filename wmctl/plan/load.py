@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from wm.errors import BadConfig, InputMissing
+from wm.errors import BadConfig, InputMissing, first_problem
 from wmctl.plan.model import Plan
 from wmctl.plan.words import did_you_mean
 
@@ -59,7 +59,8 @@ def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown key {where!r}{did_you_mean(key, _field_names(model))}"
     if first["type"] == "missing":
         return f"{where!r} is missing"
-    return f"{where or 'the whole'}: {first['msg']} (got {_short(first['input'])})"
+    got = f" (got {_short(first['input'])})" if where else ""
+    return first_problem(error) + got
 
 
 def _read(name: str) -> dict[str, Any]:
