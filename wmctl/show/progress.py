@@ -105,8 +105,8 @@ class LiveProgress:
         self._live.stop()
 
     def tell(self, event: Event) -> None:
-        """Print what is worth a line of its own."""
-        if event.event in ("gate", "verdict") or (event.event == "ended" and event.code):
+        """Print what the table does not show and the outcome does not repeat."""
+        if event.event == "gate" or (event.event == "ended" and event.code):
             self._live.console.print(Text(phrases.event(event)))
         self._shown_at = 0.0
 
@@ -119,8 +119,8 @@ class LiveProgress:
 
 
 def _detail(node: NodeState, beat: Heartbeat | None) -> str:
-    if beat:
-        return phrases.heartbeat(beat)
+    if node.phase == "running":
+        return phrases.heartbeat(beat) if beat else "starting"
     if node.phase == "blocked":
         return node.why
     if node.phase == "failed" and node.last:
