@@ -75,7 +75,8 @@ class Report:
                 for node in self.spec.nodes
                 for own in [self.state.nodes[node.name]]
             },
-            "arenas": {n: r.model_dump(mode="json") for n, r in self.arenas.items()},
+            # By way of text: what is no number becomes null, for JSON has no NaN.
+            "arenas": {n: json.loads(r.model_dump_json()) for n, r in self.arenas.items()},
             "lineage": self.lineage(),
         }
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
@@ -145,14 +144,13 @@ def _clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
-def _interval(figure: Interval | Mapping[str, Any] | None, digits: int = 3) -> str:
-    if figure is None:
+def _interval(figure: Interval | None, digits: int = 3) -> str:
+    if figure is None or not math.isfinite(figure.value):
         return "–"
-    value = figure if isinstance(figure, Interval) else Interval.model_validate(figure)
-    return f"{value.value:.{digits}g} [{value.low:.{digits}g}, {value.high:.{digits}g}]"
+    return f"{figure.value:.{digits}g} [{figure.low:.{digits}g}, {figure.high:.{digits}g}]"
 
 
 def _percent(figure: Interval | None) -> str:
-    if figure is None:
+    if figure is None or not math.isfinite(figure.value):
         return "–"
     return f"{100 * figure.value:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
