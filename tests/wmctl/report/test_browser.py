@@ -9,6 +9,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.browser import browser, open_page
+from tests.support.reports import report
+from tests.support.runs import Script
+from wmctl.report.page import render
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,18 @@ def test_the_page_can_be_printed(chromium: Browser, page: Path) -> None:
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 720
     figures = opened.page.locator("details td").first
     assert figures.evaluate("cell => cell.checkVisibility({contentVisibilityAuto: true})")
+
+
+def test_what_failed_and_the_way_out_are_seen_on_a_phone(chromium: Browser, tmp_path: Path) -> None:
+    script = Script().add("submitted").add("started", stage="enc", attempt=1)
+    text, hint = "no chess game of /data/games was accepted", "give other files"
+    script.add("ended", stage="enc", attempt=1, code=65, text=text, hint=hint)
+    script.add("verdict", name="chess", outcome="stop", text="enc failed")
+    path = tmp_path / "index.html"
+    path.write_text(render(report(script)))
+    opened = open_page(chromium, path, 390)
+    for words in ("chess: stop", "enc failed with code 65", text, hint):
+        box = opened.page.get_by_text(words).first.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= 844
