@@ -19,7 +19,7 @@ from wm.store import Store
     ("change", "code", "message"),
     [
         ({}, Exit.OK, ""),
-        ({"game": "go"}, Exit.BAD_CONFIG, "game: Input should be 'melee' or"),
+        ({"game": "go"}, Exit.BAD_CONFIG, "settings of e: game: Input should be 'melee' or"),
         ({"source": "games"}, Exit.BAD_DATA, "no chess game of games was accepted: 1 unreadable"),
         ({"source": "nowhere"}, Exit.INPUT_MISSING, "there is no nowhere"),
     ],

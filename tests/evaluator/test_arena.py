@@ -128,7 +128,7 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_wrong_name_their_key(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="arena arena-x: pairs: "):
+    with pytest.raises(BadConfig, match="settings of arena-x: pairs: "):
         run_arena(context(tmp_path, {"game": "chess", "players": [RANDOM, RANDOM], "pairs": 0}))
 
 
