@@ -28,10 +28,10 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Bytes in decimal units."""
     for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.5:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} TB"
+    return f"{count:,.0f} TB" if count >= 999.5 else f"{count:.3g} TB"
 
 
 def count(number: int, what: str) -> str:
