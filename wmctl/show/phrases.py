@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from wm.errors import Exit, retryable
 from wm.stage.spec import Heartbeat
 from wmctl.run.history import Event
 
@@ -62,7 +63,8 @@ def event(event: Event) -> str:
                 what = ", ".join(part for part in parts if part)
                 return f"{event.stage} done: {what}" if what else f"{event.stage} done"
             hint = f" — {event.hint}" if event.hint else ""
-            return f"{event.stage} failed with code {event.code}: {event.text}{hint}"
+            how = "ended" if retryable(event.code or Exit.BUG) else "failed"
+            return f"{event.stage} {how} with code {event.code}: {event.text}{hint}"
         case "gate":
             return f"gate {event.text}"
         case "verdict":
@@ -70,7 +72,9 @@ def event(event: Event) -> str:
                 return f"verdict {event.name}: stop — {event.text}"
             return f"verdict {event.name}: {event.text}"
         case "finished":
-            return f"run finished: {event.text}"
+            # What failed was said when it did.
+            how = f" with code {event.code}" if event.code else f": {event.text}"
+            return f"run finished{how}"
 
 
 def made(result: Mapping[str, Any]) -> str:

@@ -227,3 +227,12 @@ def test_submitting_a_finished_run_says_so_and_shows_the_verdict(tmp_path: Path)
     first, *_, last = answer.out.splitlines()
     assert first == f"{spec.run} is finished; --new runs the plan again"
     assert last == f"report: none yet; wmctl report {spec.run} writes it"
+
+
+def test_a_damaged_history_is_named(tmp_path: Path) -> None:
+    begin(tmp_path, Script().add("submitted"))
+    events = tmp_path / "runs" / "r" / "events.jsonl"
+    events.write_text('{"time": 1, "event": "subm')
+    answer = wmctl(tmp_path, "status", "r")
+    assert (answer.code, answer.out) == (65, "")
+    assert answer.err.startswith(f"error: {events} is damaged or of another version of wmctl\n")

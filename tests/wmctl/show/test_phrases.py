@@ -106,7 +106,7 @@ GAMES = {"train": 1300, "val": 20, "test": 20}
         ),
         (
             {"event": "ended", "stage": "t", "code": 137, "text": "killed"},
-            "t failed with code 137: killed",
+            "t ended with code 137: killed",
         ),
         ({"event": "gate", "text": "top1: failed"}, "gate top1: failed"),
         (
@@ -117,9 +117,16 @@ GAMES = {"train": 1300, "val": 20, "test": 20}
             {"event": "verdict", "name": "chess", "outcome": "stop", "text": "enc failed"},
             "verdict chess: stop — enc failed",
         ),
-        ({"event": "finished", "text": "every stage has ended"}, None),
+        (
+            {"event": "finished", "text": "every stage has ended"},
+            "run finished: every stage has ended",
+        ),
+        (
+            {"event": "finished", "code": 65, "text": "t failed: no game"},
+            "run finished with code 65",
+        ),
     ],
 )
-def test_events(fields: dict[str, Any], text: str | None) -> None:
+def test_events(fields: dict[str, Any], text: str) -> None:
     event = Event.model_validate({"time": 0, "code": 0} | fields)
-    assert phrases.event(event) == (text or "run finished: every stage has ended")
+    assert phrases.event(event) == text
