@@ -203,6 +203,7 @@ class Conductor:
             time.sleep(POLL)
             _keep(lease)
         self._watch()
+        self._tick(read_state(self._spec, self._history.events))
         return Exit.PREEMPTED
 
     def _append(self, kind: str, **fields: object) -> None:

@@ -158,3 +158,34 @@ def test_progress_sees_every_state(store: Store) -> None:
         ).run(lease)
     assert phases[0] == ["waiting"] * 4
     assert phases[-1] == ["done"] * 4
+
+
+class PatientLauncher(ScriptedLauncher):
+    """Stages that run until they are asked to stop."""
+
+    def start(self, job: StageJob) -> None:
+        self.ended = [Observation(job, "running")]
+
+    def stop(self, job: StageJob) -> None:
+        self.ended = [Observation(job, "ended", 143)]
+
+
+def test_what_is_shown_last_of_an_interrupted_run_is_how_it_was_left(store: Store) -> None:
+    shown: list[str] = []
+    lease = Lease.acquire(store, "runs/r/lease.json", Owner.here(), 60)
+
+    def interrupt(event: Event) -> None:
+        if event.event == "started":
+            conductor.interrupted.set()
+
+    with lease:
+        conductor = Conductor(
+            small_run(),
+            store,
+            PatientLauncher(store),
+            cpus=1,
+            tell=interrupt,
+            tick=lambda state: shown.append(state.nodes["enc"].phase),
+        )
+        assert conductor.run(lease) == 143
+    assert shown[-2:] == ["running", "waiting"]
