@@ -10,7 +10,7 @@ import click
 
 from wm.errors import Exit
 from wm.store import Store, open_store
-from wm.store.lease import Lease, Owner
+from wm.store.lease import Lease, LeaseHeld, Owner
 from wmctl.launch.local import LocalLauncher, cpu_count
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
@@ -61,8 +61,7 @@ def command(
 
 def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
     with ExitStack() as stack:
-        key = f"runs/{spec.run}/lease.json"
-        lease = stack.enter_context(Lease.acquire(store, key, Owner.here(), LEASE_TTL))
+        lease = stack.enter_context(_lease(store, spec))
         launcher = stack.enter_context(LocalLauncher())
         progress: Progress = PlainProgress(spec, store)
         if sys.stdout.isatty():
@@ -81,3 +80,12 @@ def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: conductor.interrupted.set())
         conductor.run(lease)
+
+
+def _lease(store: Store, spec: RunSpec) -> Lease:
+    try:
+        return Lease.acquire(store, f"runs/{spec.run}/lease.json", Owner.here(), LEASE_TTL)
+    except LeaseHeld as error:
+        error.message = f"{spec.run} is under way already: {error.message}"
+        error.hint = f"wmctl status {spec.run} --watch shows it; or {error.hint}"
+        raise

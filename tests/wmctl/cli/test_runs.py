@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 from tests.support.cli import wmctl
 from tests.support.runs import Script, small_run
 from wm.store import open_store
+from wm.store.lease import Lease, Owner
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
 from wmctl.run.history import History
-from wmctl.run.spec import submit
+from wmctl.run.spec import RunSpec, submit
 
 STAGES = [
     "encode-chess",
@@ -207,16 +209,21 @@ def test_a_report_of_a_moved_store_still_finds_everything(mine: Path, tmp_path: 
     assert wmctl(moved, "report", "--json").json["lineage"]
 
 
-def test_submitting_a_finished_run_says_so_and_shows_the_verdict(tmp_path: Path) -> None:
-    plan = tmp_path / "p.yaml"
+def entered(folder: Path) -> tuple[Path, Path, RunSpec]:
+    """A store with a run of one stage, and its plan."""
+    plan, root = folder / "plan.yaml", folder / "store"
     plan.write_text(
         "name: small\n"
         "data: {chess: {game: chess, source: 'made:8'}}\n"
         "stages: {enc: {encode: chess}}\n"
     )
-    store = tmp_path / "store"
     checked = load_plan(str(plan))
-    spec = submit(open_store(str(store)), checked, resolve(checked, lambda game, name: None))
+    store = open_store(str(root))
+    return root, plan, submit(store, checked, resolve(checked, lambda game, name: None))
+
+
+def test_submitting_a_finished_run_says_so_and_shows_the_verdict(tmp_path: Path) -> None:
+    store, plan, spec = entered(tmp_path)
     history = History(open_store(str(store)), spec.run)
     history.append("submitted")
     history.append("started", stage="enc", attempt=1)
@@ -227,6 +234,18 @@ def test_submitting_a_finished_run_says_so_and_shows_the_verdict(tmp_path: Path)
     first, *_, last = answer.out.splitlines()
     assert first == f"{spec.run} is finished; --new runs the plan again"
     assert last == f"report: none yet; wmctl report {spec.run} writes it"
+
+
+def test_submitting_a_run_that_is_under_way_names_who_conducts_it(tmp_path: Path) -> None:
+    store, plan, spec = entered(tmp_path)
+    key = f"runs/{spec.run}/lease.json"
+    with Lease.acquire(open_store(str(store)), key, Owner.here(), 60):
+        answer = wmctl(store, "submit", str(plan))
+    assert answer.code == 64
+    error, hint = answer.err.splitlines()
+    assert error.startswith(f"error: {spec.run} is under way already: the lease {key} is taken")
+    assert f"process {os.getpid()} on " in error
+    assert hint.startswith(f"hint: wmctl status {spec.run} --watch shows it")
 
 
 def test_a_damaged_history_is_named(tmp_path: Path) -> None:
