@@ -34,15 +34,18 @@ def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) 
                 f"plan {name} has no data named {key!r}{did_you_mean(key, known)}",
                 hint=f"its data: {', '.join(known) or 'none'}",
             )
-        _assign(tree, ["data", key, "source"], _absolute(source), f"--data {assignment}")
+        _assign(tree, ["data", key, "source"], _absolute(source, Path()), f"--data {assignment}")
     for assignment in sets:
         key, value = _split(assignment, "--set")
         value = _parse(value, f"--set {assignment}")
         _assign(tree, key.split("."), value, f"--set {assignment}")
     try:
-        return Plan.model_validate(tree)
+        plan = Plan.model_validate(tree)
     except ValidationError as error:
         raise BadConfig(f"plan {name}: {explain_validation(error, Plan)}") from error
+    for games in plan.data.values():  # what a plan file names lies beside it
+        games.source = _absolute(games.source, Path(name).parent)
+    return plan
 
 
 def shipped_plans() -> list[str]:
@@ -100,10 +103,11 @@ def _split(assignment: str, option: str) -> tuple[str, str]:
     return key, value
 
 
-def _absolute(source: str) -> str:
+def _absolute(source: str, folder: Path) -> str:
+    """A local source as an absolute path: stages, and later submissions, may run elsewhere."""
     if source.startswith(("s3://", "made:")):
         return source
-    return str(Path(source).expanduser().absolute())
+    return str((folder / Path(source).expanduser()).absolute())
 
 
 def _assign(tree: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:

@@ -57,6 +57,16 @@ def test_a_relative_source_is_made_absolute(
     assert plan.data["chess"].source == str(tmp_path / "games.pgn")
 
 
+def test_what_a_plan_file_names_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plan.yaml").write_text(SMALL.replace("made:8", "raw/games.pgn"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    plan = load_plan("../plan.yaml")
+    assert Path(plan.data["chess"].source).resolve() == tmp_path / "raw" / "games.pgn"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
