@@ -92,7 +92,7 @@ class Packer:
         if not sums.accepted:
             raise BadData(
                 f"no {self._config.game} game of {self._config.source} was accepted: "
-                f"{sums.commonest() or 'it holds none'}; {sums.ignored} files ignored",
+                f"{sums.commonest() or 'it holds none'}; {sums.ignored} other files passed over",
                 hint=f"{rejects.key} has the reason for every input",
             )
         manifest = Manifest(

@@ -150,16 +150,14 @@ def _notes(config: ArenaConfig, pairings: list[Pairing]) -> list[str]:
             )
         elif p.distinct < played:
             notes.append(f"{p.a} v {p.b}: only {p.distinct} of {played} games are distinct")
-        if p.capped:
-            how = (
-                f"won by whoever led by {config.adjudicate_margin} or more in material, else drawn"
-                if config.adjudicate == "material"
-                else "counted as draws"
-            )
-            notes.append(
-                f"{p.a} v {p.b}: {p.capped} of {played} games reached {config.max_plies} plies, "
-                f"{how}"
-            )
+    if capped := sum(p.capped for p in pairings):
+        how = (
+            f"won by whoever led by {config.adjudicate_margin} or more in material, else drawn"
+            if config.adjudicate == "material"
+            else "counted as draws"
+        )
+        games = sum(2 * p.units for p in pairings)
+        notes.append(f"{capped} of {games} games reached {config.max_plies} plies, {how}")
     if len(pairings) > 1:
         notes.append(
             f"intervals are for each of the {len(pairings)} pairings by itself, "

@@ -262,7 +262,9 @@ def test_no_usable_game_fails_with_the_reasons(run: Run, store: Store, tmp_path:
     for number in range(3):
         (folder / f"{number}.slp").write_bytes(b"nothing")
     (folder / "x.txt").touch()
-    with pytest.raises(BadData, match="was accepted: 3 unreadable; 1 files ignored") as error:
+    with pytest.raises(
+        BadData, match="was accepted: 3 unreadable; 1 other files passed over"
+    ) as error:
         run("melee", folder)
     rows = store.get(error.value.hint.split()[0]).splitlines()
     assert Counter(json.loads(row)["verdict"] for row in rows) == {"rejected": 3, "ignored": 1}
@@ -273,7 +275,7 @@ def test_sources_without_games(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="holds no file"):
         run("melee", tmp_path / "empty")
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(BadData, match="was accepted: it holds none; 1 files ignored"):
+    with pytest.raises(BadData, match="was accepted: it holds none; 1 other files passed over"):
         run("melee", tmp_path / "empty")
 
 

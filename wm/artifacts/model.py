@@ -32,7 +32,7 @@ class WeightsFile(BaseModel):
 class ModelCard(BaseModel):
     """``model.json``: what the weights are, what they came from, and what they can do."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
 
     name: str
     version: str

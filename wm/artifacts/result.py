@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class _Artifact(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # A figure of nothing is NaN; plain JSON would lose it.
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
 
 
 class Interval(_Artifact):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType, Protocol
 
-from wm.errors import InputMissing, WmError
+from wm.errors import Exit, InputMissing, WmError
 
 Tag = NewType("Tag", str)
 """Opaque version of an object; changes whenever its bytes do."""
@@ -38,6 +38,8 @@ class NotFound(InputMissing):
 
 class Conflict(WmError):
     """A conditional write lost its race; nothing was written."""
+
+    code = Exit.BAD_CONFIG
 
 
 class Store(Protocol):

@@ -197,6 +197,7 @@ class Conductor:
 
     def _interrupt(self, lease: Lease) -> int:
         """Stop every stage within its grace period and settle what it left."""
+        self._append("interrupted")
         while running := [o for o in self._launcher.observe() if o.phase == "running"]:
             for seen in running:
                 self._launcher.stop(seen.job)

@@ -19,6 +19,7 @@ EventKind = Literal[
     "resumed",  # a later submission took it up again
     "started",  # an attempt of a stage
     "ended",  # an attempt of a stage, with its outcome
+    "interrupted",  # the conductor was asked to stop
     "gate",  # a gate was decided
     "verdict",  # a verdict was reached
     "finished",  # nothing is left to do

@@ -102,7 +102,9 @@ def _size(verdict: Verdict, evidence: list[Evidence]) -> Evidence:
     """The smallest sample among the figures that the verdict rests on."""
     units = min((e.figure.n for e in evidence if e.figure), default=0)
     holds = units >= verdict.min_units
-    text = f"{units} independent units{'' if holds else f', fewer than {verdict.min_units}'}"
+    plural = "" if units == 1 else "s"
+    few = "" if holds else f", fewer than {verdict.min_units}"
+    text = f"{units} independent unit{plural}{few}"
     figure = Interval(value=units, low=units, high=units, n=units)
     name = f"at least {verdict.min_units} units"
     return Evidence(criterion=name, holds=holds, figure=figure, text=text)

@@ -54,6 +54,8 @@ def event(event: Event) -> str:
             return "run submitted"
         case "resumed":
             return "run taken up again"
+        case "interrupted":
+            return "stopping; stages save their state first"
         case "started":
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             return f"{event.stage} started{again}"

@@ -106,7 +106,7 @@ class LiveProgress:
 
     def tell(self, event: Event) -> None:
         """Print what the table does not show and the outcome does not repeat."""
-        if event.event == "gate" or (event.event == "ended" and event.code):
+        if event.event in ("gate", "interrupted") or (event.event == "ended" and event.code):
             self._live.console.print(Text(phrases.event(event)))
         self._shown_at = 0.0
 
