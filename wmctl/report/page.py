@@ -88,6 +88,7 @@ def _template() -> Template:
     environment.filters |= {
         "by_rating": _by_rating,
         "clock": _clock,
+        "elo": _elo,
         "interval": _interval,
         "percent": _percent,
     }
@@ -148,6 +149,13 @@ def _interval(figure: Interval | None, digits: int = 3) -> str:
     if figure is None or not math.isfinite(figure.value):
         return "–"
     return f"{figure.value:.{digits}g} [{figure.low:.{digits}g}, {figure.high:.{digits}g}]"
+
+
+def _elo(figure: Interval | None) -> str:
+    """Whole points: nobody measures tenths of them."""
+    if figure is None or not all(map(math.isfinite, (figure.value, figure.low, figure.high))):
+        return "–"
+    return f"{round(figure.value)} [{round(figure.low)}, {round(figure.high)}]"
 
 
 def _percent(figure: Interval | None) -> str:
