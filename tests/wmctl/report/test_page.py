@@ -14,7 +14,7 @@ import pytest
 from tests.support.reports import arena, card, interval, manifest, report, training
 from tests.support.runs import PLAN, Script
 from wm.artifacts.dataset import Inputs
-from wm.artifacts.result import PlayerRow, Sprt
+from wm.artifacts.result import ArenaResult, PlayerRow, Sprt
 from wm.stage import Heartbeat
 from wm.store import Store, open_store
 from wmctl.report import page as page_module
@@ -204,7 +204,9 @@ def test_figures_that_are_no_numbers_break_nothing(odd: float) -> None:
     made.arenas["arena"] = arena(*players)
     read(made)
     text = json.dumps(made.as_json(), allow_nan=False)
-    assert json.loads(text)["arenas"]["arena"]["players"][0]["rating"]["value"] is None
+    back = ArenaResult.model_validate(json.loads(text)["arenas"]["arena"])
+    assert back.players[0].rating is not None
+    assert repr(back.players[0].rating.value) == repr(odd)
 
 
 def test_players_without_a_rating_and_pairings_without_figures() -> None:
