@@ -75,7 +75,7 @@ class Report:
                 for node in self.spec.nodes
                 for own in [self.state.nodes[node.name]]
             },
-            # By way of text: what is no number becomes null, for JSON has no NaN.
+            # By way of text: JSON has no NaN, the artifact writes it as a word.
             "arenas": {n: json.loads(r.model_dump_json()) for n, r in self.arenas.items()},
             "lineage": self.lineage(),
         }
