@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.datasets import publish_dataset
+from tests.support.disk import small_tmpfs
 from tests.support.training import (
     chess_games,
     outcome,
@@ -174,13 +175,8 @@ def test_a_full_disk_is_69(small_disk: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB, less than one checkpoint needs."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_tmpfs(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
