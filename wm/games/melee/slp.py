@@ -86,12 +86,21 @@ def _parse(data: bytes | Path, *, skip_frames: bool = False) -> peppi_py.Game:
     try:
         return peppi_py.read_slippi(str(data), skip_frames=skip_frames)
     except Exception as error:
-        raise Rejected(Reason.UNREADABLE, _words(f"{type(error).__name__}: {error}")) from error
+        raise Rejected(Reason.UNREADABLE, _meaning(f"{type(error).__name__}: {error}")) from error
     except BaseException as error:
         # A panic of the Rust parser derives from BaseException, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
         raise Rejected(Reason.PARSER_PANIC, _words(str(error))) from error
+
+
+def _meaning(text: str) -> str:
+    """What the parser's commonest complaints mean; of others, its own words."""
+    if "invalid data: expected" in text:
+        return "not a Slippi replay"
+    if "failed to fill whole buffer" in text:
+        return "cut off before its end"
+    return _words(text)
 
 
 def _words(text: str) -> str:

@@ -233,3 +233,12 @@ def test_no_frames_is_empty() -> None:
     with pytest.raises(Rejected) as caught:
         finalised(np.array([], np.int32))
     assert caught.value.reason is Reason.EMPTY
+
+
+def test_the_commonest_damage_is_named_in_plain_words() -> None:
+    frames, start = made_games(1)[0]
+    whole = slp_bytes(frames, start)
+    for data, words in [(b"a text file", "not a Slippi replay"), (whole[:-900], "cut off")]:
+        with pytest.raises(Rejected) as rejected:
+            read_slp(data, options=MeleeOptions())
+        assert rejected.value.detail.startswith(words)
