@@ -98,12 +98,6 @@ class StoreUnreachable(WmError):
     code = Exit.STORE_UNREACHABLE
 
 
-class AttemptsExhausted(WmError):
-    """Every allowed attempt of a stage failed (75)."""
-
-    code = Exit.ATTEMPTS_EXHAUSTED
-
-
 class Preempted(WmError):
     """Stopped from outside; the state is saved (143)."""
 

@@ -18,7 +18,7 @@ from wm.artifacts.dataset import (
     dataset_key,
 )
 from wm.artifacts.shard import write_shard
-from wm.games.game import Game, row_dtype
+from wm.games.game import Game
 from wm.store import Store
 
 
@@ -42,7 +42,7 @@ def publish_dataset(
         encoding={"game": game},
         encoding_sha256="0" * 64,
         inputs=Inputs(count=len(games), bytes=0, sha256="0" * 64, names=[]),
-        columns=row_dtype(games[0].rows),
+        columns={name: array.dtype.str for name, array in games[0].rows.items()},
         splits=splits,
         accepted=len(games),
         rejects={},

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -56,8 +55,3 @@ class Game:
 
     def __len__(self) -> int:
         return len(next(iter(self.rows.values())))
-
-
-def row_dtype(rows: dict[str, NDArray[Any]]) -> dict[str, str]:
-    """Name -> numpy dtype string, for manifests."""
-    return {name: np.dtype(array.dtype).str for name, array in rows.items()}

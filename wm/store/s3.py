@@ -84,9 +84,7 @@ class S3Store:
                     **self._name(key),
                     **condition,
                     Body=data,
-                    ContentMD5=b64encode(
-                        hashlib.md5(data, usedforsecurity=False).digest()
-                    ).decode(),
+                    ContentMD5=_md5(data),
                     Metadata={"wm-write": mark},
                 )
             except ClientError as error:

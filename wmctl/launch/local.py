@@ -36,6 +36,8 @@ class _Process:
     output: Path
     kill_at: float | None = None
     """Monotonic time after which it is killed, once it was asked to stop."""
+    ended: Observation | None = None
+    """What was seen of its end."""
 
 
 class LocalLauncher:
@@ -78,18 +80,7 @@ class LocalLauncher:
 
     def observe(self) -> list[Observation]:
         """Every process started here; those past their grace period are killed."""
-        observations = []
-        for process in self._processes.values():
-            status = process.popen.poll()
-            if status is None:
-                if process.kill_at and time.monotonic() > process.kill_at:
-                    process.popen.kill()
-                observations.append(Observation(process.job, "running"))
-                continue
-            code = 128 - status if status < 0 else status
-            output = process.output.read_bytes()[-20_000:].decode(errors="replace")
-            observations.append(Observation(process.job, "ended", code, output))
-        return observations
+        return [process.ended or _look(process) for process in self._processes.values()]
 
     def stop(self, job: StageJob) -> None:
         """SIGTERM now, SIGKILL after the grace period."""
@@ -97,3 +88,15 @@ class LocalLauncher:
         if process and process.popen.poll() is None and process.kill_at is None:
             process.popen.send_signal(signal.SIGTERM)
             process.kill_at = time.monotonic() + GRACE
+
+
+def _look(process: _Process) -> Observation:
+    status = process.popen.poll()
+    if status is None:
+        if process.kill_at and time.monotonic() > process.kill_at:
+            process.popen.kill()
+        return Observation(process.job, "running")
+    code = 128 - status if status < 0 else status
+    output = process.output.read_bytes()[-20_000:].decode(errors="replace")
+    process.ended = Observation(process.job, "ended", code, output)
+    return process.ended
