@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from wm.stage.spec import Kind
+from wmctl.plan.model import Resources
 
 
-@dataclass(frozen=True, slots=True)
-class StageJob:
+class StageJob(BaseModel):
     """One attempt of a stage, ready to start: its spec is in the store."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
     stage: str
@@ -18,6 +22,12 @@ class StageJob:
     kind: Kind
     spec: str
     """Address of ``spec.json``."""
+    pods: int = 1
+    """Members that work on the attempt together, where the platform can start several."""
+    processes: int = 1
+    """Training processes of one member."""
+    resources: Resources = Resources()
+    """What one member asks for."""
 
     @property
     def name(self) -> str:
@@ -25,16 +35,62 @@ class StageJob:
         return f"{self.run}-{self.stage}-{self.attempt:02d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Step(BaseModel):
+    """One line of the phase tree of an attempt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """``submitted``, ``admitted``, ``scheduled``, ``image pulled``, ``running`` or ``done``."""
+    state: Literal["done", "waiting", "failed"]
+    since: float = 0
+    """Seconds since the epoch at which this state was reached; 0 where unknown."""
+    text: str = ""
+    """What it waits for or why it failed, in the platform's own words."""
+    advice: str = ""
+    """One line on what to do."""
+
+
+class Pod(BaseModel):
+    """One container of a stage as the platform saw it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    node: str = ""
+    phase: str = ""
+    gpus: int = 0
+    started: float = 0
+    """Start of the container in seconds since the epoch; 0 before it."""
+    ended: float = 0
+    """End of the container; 0 while it runs."""
+    exit_code: int | None = None
+    reason: str = ""
+    """The platform's word for how it ended: ``OOMKilled``, ``Evicted``, ``Error`` …"""
+    image: str = ""
+    """Image by digest, as it was really pulled."""
+
+
+class Observation(BaseModel):
     """What the platform says of one job."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     job: StageJob
-    phase: Literal["running", "ended"]
+    phase: Literal["waiting", "running", "ended"]
+    """``waiting`` until a process of the stage runs; ``ended`` also when it never will."""
     exit_code: int | None = None
     """Once ended; 128 + N for signal N."""
+    reason: str = ""
+    """The platform's word for the end, such as ``OOMKilled`` or ``ErrImagePull``."""
+    message: str = ""
+    """What happened, in one sentence; empty where the stage's own outcome says it."""
+    hint: str = ""
     output: str = ""
     """Last lines of output, for an attempt that could not ship its own log."""
+    steps: Sequence[Step] = ()
+    """The phase tree, up to the first step that is not done."""
+    pods: Sequence[Pod] = ()
 
 
 class Launcher(Protocol):

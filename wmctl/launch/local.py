@@ -95,8 +95,8 @@ def _look(process: _Process) -> Observation:
     if status is None:
         if process.kill_at and time.monotonic() > process.kill_at:
             process.popen.kill()
-        return Observation(process.job, "running")
+        return Observation(job=process.job, phase="running")
     code = 128 - status if status < 0 else status
     output = process.output.read_bytes()[-20_000:].decode(errors="replace")
-    process.ended = Observation(process.job, "ended", code, output)
+    process.ended = Observation(job=process.job, phase="ended", exit_code=code, output=output)
     return process.ended

@@ -15,7 +15,7 @@ from trainer.config import TrainConfig
 from wm.errors import BadConfig
 from wm.stage.spec import Kind
 from wmctl.plan.load import explain_validation
-from wmctl.plan.model import NAME, Plan, Stage
+from wmctl.plan.model import NAME, Plan, Resources, Stage
 from wmctl.plan.words import did_you_mean
 
 SETTINGS: dict[Kind, type[EncodeConfig] | type[TrainConfig] | type[ArenaConfig]] = {
@@ -60,7 +60,19 @@ class Node(BaseModel):
     """The encode node whose data set is read."""
     seats: list[Seat] = []
     cpus: int = 1
-    """Processor cores that the node keeps busy."""
+    """Processor cores that each of its pods keeps busy."""
+    resources: Resources = Resources()
+    """What each of its pods asks a cluster for."""
+
+    @property
+    def pods(self) -> int:
+        """Members that work on it together on a cluster."""
+        return int(self.config.get("pods", 1))
+
+    @property
+    def processes(self) -> int:
+        """Training processes of one member."""
+        return int(self.config.get("processes", 1))
 
     @property
     def label(self) -> str:
@@ -196,6 +208,7 @@ def _node(
         data=data,
         seats=seats,
         cpus=_cpus(config),
+        resources=stage.resources,
     )
 
 

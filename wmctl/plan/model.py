@@ -35,6 +35,32 @@ class DataSource(_Part):
     """A path, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
 
 
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
+"""An amount of bytes as Kubernetes writes it: ``512Mi``, ``4Gi``, ``1.5G``."""
+
+
+class Resources(BaseModel):
+    """What one pod of a stage asks a cluster for. Processes of one machine just share it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    cpus: float | None = Field(None, gt=0)
+    """Processor cores to reserve; by default as many as the stage keeps busy."""
+    memory: Quantity = "4Gi"
+    """Memory, reserved and at most."""
+    memory_max: Quantity | None = None
+    """An attempt that was killed for want of memory is tried again with twice as much, up to this;
+    without it, it is not tried again."""
+    disk: Quantity = "10Gi"
+    """Scratch space on the node's disk."""
+    shm: Quantity = "1Gi"
+    """Shared memory (/dev/shm); what is used of it counts as memory."""
+    gpu: str | None = None
+    """Name of a GPU in k8s/profiles.yaml; None asks for none."""
+    gpus: int | None = Field(None, ge=1)
+    """GPUs per pod; by default one per training process."""
+
+
 class Stage(BaseModel):
     """One stage. What it is is said by exactly one of ``encode``, ``train`` and ``arena``;
     every key that is not listed here is a setting of that stage's own configuration."""
@@ -54,6 +80,8 @@ class Stage(BaseModel):
     by alias or version (``champion``, ``base``); a trailing ``?`` leaves out what is not there."""
     model: dict[str, Any] | None = None
     """Of a train stage: the shape of the model."""
+    resources: Resources = Resources()
+    """What each of its pods asks a cluster for."""
     vary: dict[str, list[Any]] = {}
     """Setting -> values: one variant of the stage per combination, named by its values."""
 

@@ -163,7 +163,17 @@ class Conductor:
     def _job(self, stage: str, attempt: int) -> StageJob:
         run = self._spec.run
         address = f"{self._store.url}/{attempt_prefix(run, stage, attempt)}/spec.json"
-        return StageJob(run, stage, attempt, self._spec.node(stage).kind, address)
+        node = self._spec.node(stage)
+        return StageJob(
+            run=run,
+            stage=stage,
+            attempt=attempt,
+            kind=node.kind,
+            spec=address,
+            pods=node.pods,
+            processes=node.processes,
+            resources=node.resources,
+        )
 
     def _judge(self, action: Judge) -> None:
         if action.stopped:

@@ -15,7 +15,7 @@ from wmctl.launch.local import LocalLauncher
 
 
 def job(stage: str = "enc") -> StageJob:
-    return StageJob("r", stage, 1, "encode", "ignored")
+    return StageJob(run="r", stage=stage, attempt=1, kind="encode", spec="ignored")
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_stage_dies_with_a_killed_conductor(script: Path, tmp_path: Path) -> N
             "from wmctl.launch.base import StageJob\n"
             "local.MODULES['encode'] = 'fake_encoder'\n"
             "launcher = local.LocalLauncher()\n"
-            "launcher.start(StageJob('r', 'enc', 1, 'encode', 'ignored'))\n"
+            "launcher.start(StageJob(run='r', stage='enc', attempt=1, kind='encode', spec='ignored'))\n"
             "time.sleep(60)\n",
         ]
     )

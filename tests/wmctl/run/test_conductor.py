@@ -53,7 +53,9 @@ class ScriptedLauncher:
                 self.store.put(key, arena_result().model_dump_json().encode())
             outcome = Outcome(code=0, result=RESULTS[job.stage], started=0, ended=1)
             self.store.put(f"{prefix}/outcome.json", outcome.model_dump_json().encode())
-        self.ended.append(Observation(job, "ended", code, "last words\n"))
+        self.ended.append(
+            Observation(job=job, phase="ended", exit_code=code, output="last words\n")
+        )
 
     def observe(self) -> list[Observation]:
         return self.ended
@@ -111,7 +113,7 @@ def test_a_killed_attempt_is_tried_again_and_its_output_kept(store: Store) -> No
 def test_an_exit_code_of_zero_without_an_outcome_is_no_success(store: Store) -> None:
     launcher = ScriptedLauncher(store)
     launcher.start = lambda job: launcher.ended.append(  # type: ignore[method-assign]
-        Observation(job, "ended", 0)
+        Observation(job=job, phase="ended", exit_code=0)
     )
     assert conduct(store, small_run(), launcher) == 70
 
@@ -164,10 +166,10 @@ class PatientLauncher(ScriptedLauncher):
     """Stages that run until they are asked to stop."""
 
     def start(self, job: StageJob) -> None:
-        self.ended = [Observation(job, "running")]
+        self.ended = [Observation(job=job, phase="running")]
 
     def stop(self, job: StageJob) -> None:
-        self.ended = [Observation(job, "ended", 143)]
+        self.ended = [Observation(job=job, phase="ended", exit_code=143)]
 
 
 def test_what_is_shown_last_of_an_interrupted_run_is_how_it_was_left(store: Store) -> None:
