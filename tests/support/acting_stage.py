@@ -39,7 +39,7 @@ def main(context: StageContext) -> dict[str, Any]:
         context.progress(2, 3, "steps", loss=0.5)
         context.store.put(context.key("product.txt"), b"made")
         (context.scratch / "scrap").write_text("goes away")
-        return {"scratch": str(context.scratch), "url": context.url}
+        return {"scratch": str(context.scratch), "url": context.url, "member": context.member}
     if act == "find bad data":
         raise BadData("shard 3 of the data is damaged", hint="encode it again")
     if act == "crash":

@@ -5,7 +5,17 @@ spec, ``log.txt`` and ``heartbeat.json`` while it runs, ``outcome.json`` at its 
 code of :class:`wm.errors.Exit`. So an attempt can be run again by hand from its spec alone.
 """
 
-from wm.stage.harness import StageContext, run_stage
-from wm.stage.spec import Heartbeat, Outcome, StageSpec, locate
+from wm.stage.context import StageContext, member_index
+from wm.stage.harness import run_stage
+from wm.stage.spec import Heartbeat, Outcome, StageSpec, locate, member_prefix
 
-__all__ = ["Heartbeat", "Outcome", "StageContext", "StageSpec", "locate", "run_stage"]
+__all__ = [
+    "Heartbeat",
+    "Outcome",
+    "StageContext",
+    "StageSpec",
+    "locate",
+    "member_index",
+    "member_prefix",
+    "run_stage",
+]

@@ -12,53 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
 from wm.errors import BadConfig, Exit, WmError, explain, first_problem
+from wm.stage.context import StageContext, member_index
 from wm.stage.log import LogShipper, log_to_stdout
 from wm.stage.parent import die_with_parent
-from wm.stage.spec import Heartbeat, Outcome, StageSpec, locate
+from wm.stage.spec import Outcome, StageSpec, locate
 from wm.store import Store, open_store
 
 logger = logging.getLogger("wm.stage")
 
-Settings = TypeVar("Settings", bound=BaseModel)
-
 HEARTBEAT_EVERY = 2.0
 """Seconds between heartbeats."""
-
-
-class StageContext:
-    """What a stage's main function works with."""
-
-    def __init__(self, spec: StageSpec, store: Store, url: str, scratch: Path) -> None:
-        self.spec = spec
-        self.store = store
-        self.url = url
-        """Address of ``spec.json``, to hand to child processes."""
-        self.scratch = scratch
-        """A private folder that goes away with the attempt."""
-        self.stopping = threading.Event()
-        """Set by SIGTERM and SIGINT: save what must be saved and raise ``Preempted``."""
-        self.heartbeat = Heartbeat(time=time.time())
-
-    def settings(self, kind: type[Settings]) -> Settings:
-        """The spec's config as the stage's own class; :class:`BadConfig` names the wrong key."""
-        try:
-            return kind.model_validate(self.spec.config)
-        except ValidationError as error:
-            problem = first_problem(error)
-            raise BadConfig(f"settings of {self.spec.stage}: {problem}") from error
-
-    def key(self, *parts: str) -> str:
-        """Key of something that this attempt leaves."""
-        return "/".join((self.spec.prefix, *parts))
-
-    def progress(self, done: int, total: int, unit: str, **facts: Any) -> None:
-        """Say how far the stage is; cheap enough for every step."""
-        self.heartbeat = Heartbeat(time=time.time(), done=done, total=total, unit=unit, facts=facts)
 
 
 Main = Callable[[StageContext], dict[str, Any]]
@@ -79,18 +47,19 @@ def run_stage(
         root, key = locate(address)
         store = open_store(root)
         spec = _read_spec(store, key, kind)
+        member = member_index()
     except WmError as error:
         _say(error)
         return error.code
     with tempfile.TemporaryDirectory(prefix=f"wm-{kind}-") as folder:
         scratch = Path(folder)
-        context = StageContext(spec, store, address, scratch)
+        context = StageContext(spec, store, address, scratch, member)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: context.stopping.set())
-        with LogShipper(store, context.key("log.txt"), scratch / "log.txt"), _Beating(context):
+        with LogShipper(store, context.own_key("log.txt"), scratch / "log.txt"), _Beating(context):
             outcome = _attempt(main, context)
         try:
-            store.put(context.key("outcome.json"), outcome.model_dump_json(indent=1).encode())
+            store.put(context.own_key("outcome.json"), outcome.model_dump_json(indent=1).encode())
         except WmError as error:
             _say(error)
             return error.code
@@ -199,7 +168,7 @@ class _Beating:
         beat = self._context.heartbeat.model_copy(update={"time": time.time()})
         try:
             self._context.store.put(
-                self._context.key("heartbeat.json"), beat.model_dump_json().encode()
+                self._context.own_key("heartbeat.json"), beat.model_dump_json().encode()
             )
         except WmError as error:  # the stage's own writes will decide; the log says why
             logger.info("heartbeat not written: %s", error.message)

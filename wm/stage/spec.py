@@ -65,6 +65,11 @@ def attempt_prefix(run: str, stage: str, attempt: int) -> str:
     return f"runs/{run}/{stage}/{attempt:02d}"
 
 
+def member_prefix(prefix: str, member: int) -> str:
+    """Where a member leaves its log, heartbeat and outcome: member 0 in the attempt itself."""
+    return f"{prefix}/members/{member}" if member else prefix
+
+
 _ADDRESS = re.compile(r"(?P<root>.+)/(?P<key>runs/[^/]+/[^/]+/\d+/spec\.json)")
 
 

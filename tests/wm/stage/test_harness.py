@@ -43,6 +43,10 @@ def outcome(store: Path) -> Outcome:
     return Outcome.model_validate_json((store / PREFIX / "outcome.json").read_text())
 
 
+def files(store: Path) -> list[Path]:
+    return [path for path in (store / PREFIX).rglob("*") if path.is_file()]
+
+
 def log(store: Path) -> str:
     return (store / PREFIX / "log.txt").read_text()
 
@@ -63,6 +67,28 @@ def test_a_stage_that_ends_well_leaves_outcome_log_and_heartbeat(tmp_path: Path)
     assert beat.time >= before
     assert (beat.done, beat.total, beat.facts) == (2, 3, {"loss": 0.5}), "the last word, too"
     assert (tmp_path / PREFIX / "product.txt").read_text() == "made"
+
+
+def test_a_further_member_leaves_its_own_log_heartbeat_and_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WM_MEMBER", "2")
+    assert play(tmp_path, "end well").returncode == 0
+    left = {path.relative_to(tmp_path / PREFIX).parts[0] for path in files(tmp_path)}
+    assert left == {"spec.json", "product.txt", "members"}, "member 0 speaks for the attempt"
+    mine = tmp_path / PREFIX / "members" / "2"
+    assert Outcome.model_validate_json((mine / "outcome.json").read_text()).result["member"] == 2
+    assert "at work in s" in (mine / "log.txt").read_text()
+    assert (mine / "heartbeat.json").exists()
+
+
+def test_a_member_that_is_no_number_ends_in_64(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WM_MEMBER", "first")
+    done = play(tmp_path, "end well")
+    assert done.returncode == 64
+    assert "WM_MEMBER is 'first', which is no index of a member" in done.stdout
 
 
 def test_an_error_for_people_becomes_code_sentence_and_hint(tmp_path: Path) -> None:
