@@ -1,0 +1,277 @@
+"""The Kubernetes API in plain dicts: what wmctl needs of it, with errors for people.
+
+Configuration and authentication come from the official client; its typed models do not, for they
+know no PyTorchJob and cost a second of start-up. Nothing here waits for ever: every call has a
+time-out, and a watch ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+import urllib3
+from kubernetes import config as kube_config
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+
+from wm.errors import BadConfig, InputMissing
+from wmctl.launch.kubernetes.errors import ApiUnreachable, NoNamespace, Request, refusal
+from wmctl.launch.kubernetes.events import event_time
+from wmctl.launch.kubernetes.kinds import EVENTS, PODS, Kind, kind_of
+from wmctl.launch.kubernetes.wire import cause, lines
+
+FIELD_MANAGER = "wmctl"
+CONNECT = 5.0
+"""Seconds that a connection may take."""
+READ = 30.0
+"""Seconds between two bytes of an answer."""
+
+Body = dict[str, Any]
+Bodies = list[Body]
+_VERSION = Request("get", Kind("v1", "Version", "version", namespaced=False), "")
+
+
+class Api:
+    """One namespace of a cluster (and what belongs to none), as one user sees it.
+
+    Every method raises :class:`~wmctl.launch.kubernetes.errors.ApiTrouble` for what may pass by
+    itself and another :class:`~wm.errors.WmError` for what will not. Threads may share it.
+    """
+
+    def __init__(self, configuration: Configuration, namespace: str) -> None:
+        # Trouble is ours to handle, and urllib3 would log each retry as a warning.
+        configuration.retries = False
+        self.namespace = namespace
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "wmctl"
+
+    @classmethod
+    def connect(cls, namespace: str) -> Api:
+        """As the pod's service account inside a cluster, else as kubectl would.
+
+        Sends nothing yet: a cluster that is away is noticed by the first call.
+        """
+        configuration = Configuration()
+        try:
+            if "KUBERNETES_SERVICE_HOST" in os.environ:
+                kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            else:
+                kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                    client_configuration=configuration
+                )
+        except (ConfigException, OSError, ValueError) as error:
+            raise BadConfig(
+                f"no Kubernetes cluster is configured: {error}",
+                hint="set KUBECONFIG to your cluster's file; kubectl get nodes should answer",
+            ) from error
+        return cls(configuration, namespace)
+
+    @property
+    def host(self) -> str:
+        """Address of the API server."""
+        return str(self._client.configuration.host)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    def get(self, kind: Kind, name: str) -> Body | None:
+        """The object of that name, or None."""
+        try:
+            return self._json("GET", Request("get", kind, self.namespace, name))
+        except NoNamespace:
+            raise
+        except InputMissing:
+            return None
+
+    def list(self, kind: Kind, labels: str = "", fields: str = "") -> tuple[Bodies, str]:
+        """Objects that a label and a field selector choose, and the version to watch from."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        answer = self._json("GET", Request("list", kind, self.namespace), query)
+        return answer.get("items") or [], answer["metadata"]["resourceVersion"]
+
+    def apply(self, body: Body, *, dry_run: bool = False) -> Body:
+        """Server-side apply: make the object be as ``body`` says; returns what the server has.
+
+        Without force: the objects of a run are wmctl's alone, so a conflict says that a person or
+        another controller changed one, which is worth an error rather than a fight.
+        """
+        kind, name = kind_of(body), body["metadata"]["name"]
+        query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
+        request = Request("patch", kind, self.namespace, name)
+        return self._json("PATCH", request, query, body, "application/apply-patch+yaml")
+
+    def delete(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        grace: int | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+    ) -> bool:
+        """Delete an object; False when it is not there. ``grace`` in seconds; 0 kills."""
+        options: Body = {"propagationPolicy": propagation}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        try:
+            self._json("DELETE", Request("delete", kind, self.namespace, name), body=options)
+        except NoNamespace:
+            raise
+        except InputMissing:
+            return False
+        return True
+
+    def watch(self, kind: Kind, labels: str, version: str, seconds: float) -> Iterator[Body]:
+        """Changes since ``version`` as ``{"type": …, "object": …}``, bookmarks included.
+
+        Ends after ``seconds``, on the server's side. Raises
+        :class:`~wmctl.launch.kubernetes.errors.Gone` when ``version`` is too old.
+        """
+        request = Request("watch", kind, self.namespace)
+        query = {
+            "watch": "true",
+            "labelSelector": labels,
+            "resourceVersion": version,
+            "timeoutSeconds": f"{seconds:.0f}",
+            "allowWatchBookmarks": "true",
+        }
+        response = self._send("GET", request, query, read=seconds + CONNECT)
+        try:
+            for line in lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise refusal(request, status.get("code", 500), json.dumps(status))
+                yield event
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
+
+    def log(
+        self,
+        pod: str,
+        container: str = "",
+        *,
+        tail: int | None = None,
+        limit_bytes: int | None = None,
+    ) -> str:
+        """What a container has printed so far, or its last ``tail`` lines."""
+        query = {"container": container, "tailLines": tail, "limitBytes": limit_bytes}
+        request = Request("get", PODS, self.namespace, pod)
+        with self._send("GET", request, query, subresource="log") as response:
+            return self._read(response).decode(errors="replace")
+
+    def events(self, name: str) -> Bodies:
+        """Events about objects of that name, oldest first."""
+        items, _ = self.list(EVENTS, fields=f"involvedObject.name={name}")
+        return sorted(items, key=event_time)
+
+    def can_i(self, verb: str, kind: Kind, subresource: str = "", *, user: str = "") -> bool:
+        """Whether RBAC lets this user (or ``user``, if this one may ask that) do it."""
+        attributes = {"verb": verb, "resource": kind.plural, "group": kind.group}
+        if kind.namespaced:
+            attributes["namespace"] = self.namespace
+        if subresource:
+            attributes["subresource"] = subresource
+        return self._review(attributes, user)
+
+    def server_version(self) -> str:
+        """``v1.34.4``."""
+        return str(self._json("GET", _VERSION, path="/version")["gitVersion"])
+
+    def server_time(self) -> float:
+        """The API server's clock in seconds since the epoch (resolution: one second)."""
+        with self._send("GET", _VERSION, path="/version") as response:
+            return parsedate_to_datetime(response.headers["Date"]).timestamp()
+
+    def _review(self, attributes: dict[str, str], user: str) -> bool:
+        spec: Body = {"resourceAttributes": attributes}
+        review = Kind(
+            "authorization.k8s.io/v1",
+            "SubjectAccessReview" if user else "SelfSubjectAccessReview",
+            "subjectaccessreviews" if user else "selfsubjectaccessreviews",
+            namespaced=False,
+        )
+        if user:
+            spec |= {"user": user, "groups": _groups(user)}
+        body = {"apiVersion": review.api_version, "kind": review.kind, "spec": spec}
+        answer = self._json("POST", Request("create", review, self.namespace), body=body)
+        return bool(answer["status"].get("allowed"))
+
+    def _json(
+        self,
+        method: str,
+        request: Request,
+        query: dict[str, Any] | None = None,
+        body: Body | None = None,
+        content: str = "application/json",
+        path: str = "",
+    ) -> Body:
+        with self._send(method, request, query, body, content, path=path) as response:
+            data = self._read(response)
+        try:
+            answer: Body = json.loads(data)
+        except ValueError as error:
+            raise self._unreachable(error) from error
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        request: Request,
+        query: dict[str, Any] | None = None,
+        body: Body | None = None,
+        content: str = "application/json",
+        *,
+        read: float = READ,
+        path: str = "",
+        subresource: str = "",
+    ) -> urllib3.BaseHTTPResponse:
+        """A successful answer, its body not read yet."""
+        path = path or request.kind.path(self.namespace, request.name, subresource)
+        parameters = [(k, v) for k, v in (query or {}).items() if v not in ("", None)]
+        serialised = self._client.param_serialize(
+            method,
+            path,
+            query_params=parameters,
+            header_params={"Accept": "application/json", "Content-Type": content},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._client.call_api(*serialised, _request_timeout=(CONNECT, read))
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        response: urllib3.BaseHTTPResponse = answer.response
+        if response.status < 300:
+            return response
+        with response:
+            raise refusal(request, response.status, self._read(response).decode(errors="replace"))
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        try:
+            return response.read()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        return ApiUnreachable(
+            f"the API server {self.host} does not answer: {cause(error)}",
+            hint="see whether kubectl get nodes answers, and that KUBECONFIG names your cluster",
+        )
+
+
+def _groups(user: str) -> list[str]:
+    """Groups that a service account belongs to; a review does not look them up itself."""
+    match user.split(":"):
+        case ["system", "serviceaccount", namespace, _]:
+            groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+            return [*groups, "system:authenticated"]
+    return ["system:authenticated"]
