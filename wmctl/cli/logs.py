@@ -11,10 +11,10 @@ from wm.stage.spec import attempt_prefix
 from wm.store import NotFound, Store, open_store
 from wmctl.plan.graph import select
 from wmctl.plan.words import did_you_mean
-from wmctl.run.decide import read_state
 from wmctl.run.find import find_run
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import read_state
 
 FOLLOW_EVERY = 1.0
 """Seconds between looks for new lines."""

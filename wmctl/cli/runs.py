@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from wm.store import open_store
-from wmctl.run.decide import read_state
 from wmctl.run.find import list_runs
 from wmctl.run.history import History
+from wmctl.run.state import read_state
 from wmctl.show.columns import columns, show
 
 

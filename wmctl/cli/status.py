@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.live import Live
 
 from wm.store import open_store
-from wmctl.run.decide import read_state
 from wmctl.run.find import find_run
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
+from wmctl.run.state import read_state
 from wmctl.show.columns import show
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import table

@@ -17,9 +17,9 @@ from wmctl.plan.load import load_plan
 from wmctl.plan.references import model_finder
 from wmctl.report.page import PageKeeper
 from wmctl.run.conductor import LEASE_TTL, Conductor
-from wmctl.run.decide import RunState, read_state
 from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec, submit
+from wmctl.run.state import RunState, read_state
 from wmctl.show import phrases
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, Progress

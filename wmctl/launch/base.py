@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from wm.errors import Exit, WmError
 from wm.stage.spec import Kind
 from wmctl.plan.model import Resources
 
@@ -94,16 +95,34 @@ class Observation(BaseModel):
 
 
 class Launcher(Protocol):
-    """Starts, observes and stops the jobs of runs."""
+    """Starts, observes and stops the jobs of one run."""
+
+    detached: bool
+    """Whether stages outlive their conductor: then it leaves them at work when it is stopped."""
 
     def start(self, job: StageJob) -> None:
-        """Start a job; starting one that runs already changes nothing."""
+        """Start a job; starting one that was started already changes nothing."""
         ...
 
-    def observe(self) -> list[Observation]:
-        """Every job that this launcher knows of."""
+    def observe(self, jobs: Sequence[StageJob]) -> list[Observation]:
+        """What the platform says of these jobs; one that it does not know is left out."""
         ...
 
     def stop(self, job: StageJob) -> None:
-        """Ask a job to save its state and end; kill it when its grace period is over."""
+        """Ask a job to save its state and end; kill it when its grace period is over. Nothing
+        changes for a job that has ended."""
         ...
+
+    def trouble(self) -> str:
+        """Why what :meth:`observe` says may be old, in a sentence; empty while all is well."""
+        ...
+
+    def sweep(self) -> list[Pod]:
+        """Ask whatever of the run has not ended to end; returns the pods that are still there."""
+        ...
+
+
+class PlatformAway(WmError):
+    """The platform cannot be asked just now; asking again may help."""
+
+    code = Exit.STORE_UNREACHABLE

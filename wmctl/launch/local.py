@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from wm.stage.parent import PARENT
 from wm.stage.spec import Kind
-from wmctl.launch.base import Observation, StageJob
+from wmctl.launch.base import Observation, Pod, StageJob
 
 MODULES: dict[Kind, str] = {"encode": "encoder", "train": "trainer", "arena": "evaluator"}
 
@@ -47,6 +48,8 @@ class LocalLauncher:
     that a killed conductor leaves nothing at work behind.
     """
 
+    detached = False
+
     def __init__(self) -> None:
         self._processes: dict[str, _Process] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="wmctl-")
@@ -58,7 +61,7 @@ class LocalLauncher:
         """Stop what still runs, within the grace period, and wait for it."""
         for process in self._processes.values():
             self.stop(process.job)
-        while any(o.phase == "running" for o in self.observe()):
+        while any(_look(process).phase == "running" for process in self._processes.values()):
             time.sleep(0.1)
         self._folder.cleanup()
         return False
@@ -78,9 +81,10 @@ class LocalLauncher:
             )
         self._processes[job.name] = _Process(job, popen, output)
 
-    def observe(self) -> list[Observation]:
-        """Every process started here; those past their grace period are killed."""
-        return [process.ended or _look(process) for process in self._processes.values()]
+    def observe(self, jobs: Sequence[StageJob]) -> list[Observation]:
+        """Processes started here; those past their grace period are killed."""
+        known = [self._processes[job.name] for job in jobs if job.name in self._processes]
+        return [_look(process) for process in known]
 
     def stop(self, job: StageJob) -> None:
         """SIGTERM now, SIGKILL after the grace period."""
@@ -89,8 +93,18 @@ class LocalLauncher:
             process.popen.send_signal(signal.SIGTERM)
             process.kill_at = time.monotonic() + GRACE
 
+    def trouble(self) -> str:
+        """Processes of this machine can always be seen."""
+        return ""
+
+    def sweep(self) -> list[Pod]:
+        """None: the conductor has seen every process end before a run is finished."""
+        return []
+
 
 def _look(process: _Process) -> Observation:
+    if process.ended:
+        return process.ended
     status = process.popen.poll()
     if status is None:
         if process.kill_at and time.monotonic() > process.kill_at:

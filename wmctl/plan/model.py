@@ -35,8 +35,18 @@ class DataSource(_Part):
     """A path, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
 
 
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
+}  # fmt: skip
+
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([KMGT]i|[kMGT])?$")]
 """An amount of bytes as Kubernetes writes it: ``512Mi``, ``4Gi``, ``1.5G``."""
+
+
+def bytes_of(quantity: Quantity) -> int:
+    """The amount in bytes."""
+    number = quantity.rstrip("kKMGTi")
+    return int(float(number) * _UNITS[quantity.removeprefix(number)])
 
 
 class Resources(BaseModel):
@@ -144,6 +154,9 @@ class Plan(_Part):
     other is started: ``90s``, ``10m``, ``2h``."""
     attempts: int = Field(3, ge=1)
     """How often a stage is tried per submission when it ends with a retryable exit code."""
+    disruptions: int = Field(20, ge=0)
+    """How often per submission a stage may be stopped from outside (preempted, evicted, its node
+    lost) and taken up again; that is no failure and does not count as one."""
     data: dict[Annotated[str, Field(pattern=f"^{NAME}$")], DataSource] = {}
     stages: dict[Annotated[str, Field(pattern=f"^{NAME}$")], Stage] = Field(min_length=1)
     gates: list[Gate] = []

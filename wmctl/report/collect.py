@@ -11,10 +11,10 @@ from wm.artifacts.model import ModelCard, load_card
 from wm.artifacts.result import ArenaResult
 from wm.stage.spec import Heartbeat, attempt_prefix
 from wm.store import NotFound, Store
-from wmctl.run.decide import RunState, read_state
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import RunState, read_state
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from markupsafe import Markup
 from wm.artifacts.result import Interval, PlayerRow
 from wm.store import Store
 from wmctl.report.collect import Report, Training, collect
-from wmctl.run.decide import RunState
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import RunState
 from wmctl.show import phrases
 
 logger = logging.getLogger("wm.report")

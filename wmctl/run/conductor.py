@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from wm.artifacts.model import read_aliases, set_alias
 from wm.artifacts.result import ArenaResult
-from wm.errors import Exit, explain
-from wm.stage.spec import Outcome, StageSpec, attempt_prefix
-from wm.store import Conflict, NotFound, Store
+from wm.errors import Exit
+from wm.store import Conflict, Store
 from wm.store.lease import Lease
-from wmctl.launch.base import Launcher, Observation, StageJob
-from wmctl.run.decide import (
-    Action,
-    DecideGate,
-    Finish,
-    Judge,
-    RunState,
-    Start,
-    Stop,
-    next_actions,
-    read_state,
-)
+from wmctl.launch.base import Launcher, Observation
+from wmctl.run.attempts import Attempts
+from wmctl.run.cancel import wanted
+from wmctl.run.decide import Action, DecideGate, Finish, Judge, Start, Stop, next_actions
 from wmctl.run.history import Event, History
+from wmctl.run.phases import PhasesFile
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import RunState, read_state
 from wmctl.run.verdict import judge
 
 POLL = 0.2
 """Seconds between looks at the running stages."""
-LEASE_TTL = 60.0
+LEASE_TTL = 30.0
 """Seconds that a run's lease is held for; renewed at a third of it."""
+CANCEL_EVERY = 2.0
+"""Seconds between looks for a wish to cancel the run."""
+OUTCOMES_EVERY = 10.0
+"""Seconds between looks for outcomes that the platform does not tell of."""
+START_AGAIN = 5.0
+"""Seconds between tries to start a job while the platform is away."""
+SWEEP_FOR = 150.0
+"""Seconds that the last pods of a run are waited for."""
+
+logger = logging.getLogger("wm.conductor")
 
 
 class Conductor:
@@ -56,83 +60,96 @@ class Conductor:
         self._tell = tell
         self._tick = tick
         self._history = History(store, spec.run)
+        self._phases = PhasesFile(store, spec.run)
+        self._attempts = Attempts(spec, store, launcher, self._append)
+        self._looks = {"cancel": 0.0, "outcomes": time.monotonic(), "start": 0.0}
         self.interrupted = threading.Event()
-        """Set it to stop the stages and return; the run can be taken up again."""
+        """Set it to stop and return; the run can be taken up again. Stages are stopped too, unless
+        the launcher is detached."""
 
-    def run(self, lease: Lease) -> int:
-        """Go on until the run is finished or interrupted; returns the run's exit code."""
+    def run(self, lease: Lease, *, submitted: bool = True) -> int:
+        """Go on until the run is finished or interrupted; returns the run's exit code.
+
+        ``submitted`` says that somebody asked for it, so that failed stages are tried again; not so
+        for a conductor that only follows one that died.
+        """
+        if submitted or not self._history.events:
+            self._append("resumed" if self._history.events else "submitted")
         self._recover()
-        self._append("resumed" if self._history.events else "submitted")
         while True:
             self._watch()
-            state = read_state(self._spec, self._history.events)
+            state = self._state()
             self._tick(state)
             if state.finished:
                 return state.finished.code or 0
             if self.interrupted.is_set():
                 return self._interrupt(lease)
-            _keep(lease)
+            self._keep(lease)
+            self._look_for_cancel(state)
             actions = next_actions(self._spec, self._history.events, time.time(), cpus=self._cpus)
             for action in actions:
-                self._carry_out(action)
+                self._carry_out(action, state)
             if not actions or all(isinstance(a, Stop) for a in actions):
                 self.interrupted.wait(POLL)
 
+    def _state(self) -> RunState:
+        return read_state(self._spec, self._history.events)
+
     def _recover(self) -> None:
-        """Settle attempts that an earlier conductor started and did not see end."""
-        state = read_state(self._spec, self._history.events)
-        alive = {o.job.stage for o in self._launcher.observe() if o.phase == "running"}
-        for stage, node in state.nodes.items():
-            if node.phase == "running" and stage not in alive:
-                self._end(stage, node.attempt, Exit.KILLED, "its conductor died")
+        """Settle attempts that an earlier conductor started and that nobody knows of any more."""
+        jobs = self._attempts.running(self._state())
+        known = {seen.job.name for seen in self._launcher.observe(jobs)}
+        for job in jobs:
+            if job.name not in known:
+                detail = {"reason": "ConductorDied"}
+                self._attempts.end(job, Exit.KILLED, "its conductor died", detail=detail)
 
     def _watch(self) -> None:
-        state = read_state(self._spec, self._history.events)
-        for seen in self._launcher.observe():
-            node = state.nodes[seen.job.stage]
-            is_open = node.phase == "running" and node.attempt == seen.job.attempt
-            if seen.phase == "ended" and is_open:
-                self._keep_output(seen)
-                self._end(seen.job.stage, seen.job.attempt, seen.exit_code or 0, "")
-
-    def _end(self, stage: str, attempt: int, code: int, message: str) -> None:
-        """Write the end of an attempt. Its own outcome counts more than its exit code."""
-        try:
-            key = f"{attempt_prefix(self._spec.run, stage, attempt)}/outcome.json"
-            outcome = Outcome.model_validate_json(self._store.get(key))
-        except NotFound:
-            code = code or Exit.BUG  # exit 0 without an outcome is a lie
-            self._append(
-                "ended",
-                stage=stage,
-                attempt=attempt,
-                code=code,
-                text=message or explain(code),
-                hint=f"see wmctl logs {self._spec.run} {stage}",
-            )
+        """Look at the attempts under way, and write down the ends of those that have ended."""
+        jobs = self._attempts.running(self._state())
+        seen = self._launcher.observe(jobs)
+        for one in seen:
+            if one.phase == "ended":
+                self._attempts.settle(one)
+        if not self._launcher.detached:
             return
-        self._append(
-            "ended",
-            stage=stage,
-            attempt=attempt,
-            code=outcome.code,
-            text=outcome.message,
-            hint=outcome.hint,
-            detail={**outcome.result, "peak_mb": outcome.peak_mb},
-        )
+        ended = {one.job.stage for one in seen if one.phase == "ended"}
+        if self._is_time("outcomes", OUTCOMES_EVERY):
+            # A node that is cut off does not say so, but what ran there may have left its outcome.
+            for job in jobs:
+                if job.stage not in ended and self._attempts.has_outcome(job):
+                    self._attempts.end(job, Exit.OK)
+        self._show([one for one in seen if one.job.stage not in ended])
 
-    def _keep_output(self, seen: Observation) -> None:
-        """An attempt that died before it could ship its log still leaves one."""
-        key = f"{attempt_prefix(seen.job.run, seen.job.stage, seen.job.attempt)}/log.txt"
-        if seen.output and self._store.head(key) is None:
-            self._store.put(key, seen.output.encode())
+    def _show(self, seen: list[Observation]) -> None:
+        """Tell people what the platform is doing, when that has changed."""
+        if (phases := self._phases.keep(seen, self._launcher.trouble())) is None:
+            return
+        if phases.trouble:
+            logger.info("%s", phases.trouble)
+        for name, one in phases.stages.items():
+            last = one.steps[-1] if one.steps else None
+            if last and last.state != "done" and last.text:
+                logger.info("%s is not %s: %s; %s", name, last.name, last.text, last.advice)
 
-    def _carry_out(self, action: Action) -> None:
+    def _look_for_cancel(self, state: RunState) -> None:
+        if state.cancelled or not self._is_time("cancel", CANCEL_EVERY):
+            return
+        if wish := wanted(self._store, self._spec.run, state.since):
+            self._append("cancelled", text=f"cancelled by {wish.by}")
+
+    def _is_time(self, what: str, every: float) -> bool:
+        if time.monotonic() - self._looks[what] < every:
+            return False
+        self._looks[what] = time.monotonic()
+        return True
+
+    def _carry_out(self, action: Action, state: RunState) -> None:
         match action:
             case Start():
-                self._start(action)
+                self._attempts.start(action)
             case Stop():
-                self._launcher.stop(self._job(action.stage, action.attempt))
+                self._attempts.stop(state, action.stage)
             case DecideGate():
                 self._append(
                     "gate",
@@ -144,43 +161,15 @@ class Conductor:
             case Judge():
                 self._judge(action)
             case Finish():
+                self._sweep()
                 self._append("finished", code=action.code, text=action.text)
-
-    def _start(self, action: Start) -> None:
-        spec = StageSpec(
-            run=self._spec.run,
-            stage=action.node.name,
-            attempt=action.attempt,
-            kind=action.node.kind,
-            config=action.config,
-        )
-        # The spec is the ledger's entry. We hold the lease, so one that is there already was
-        # written by a conductor that died before it could write the event.
-        self._store.put(f"{spec.prefix}/spec.json", spec.model_dump_json(indent=1).encode())
-        self._append("started", stage=spec.stage, attempt=spec.attempt)
-        self._launcher.start(self._job(spec.stage, spec.attempt))
-
-    def _job(self, stage: str, attempt: int) -> StageJob:
-        run = self._spec.run
-        address = f"{self._store.url}/{attempt_prefix(run, stage, attempt)}/spec.json"
-        node = self._spec.node(stage)
-        return StageJob(
-            run=run,
-            stage=stage,
-            attempt=attempt,
-            kind=node.kind,
-            spec=address,
-            pods=node.pods,
-            processes=node.processes,
-            resources=node.resources,
-        )
 
     def _judge(self, action: Judge) -> None:
         if action.stopped:
             self._append("verdict", name=action.name, outcome="stop", text=action.stopped)
             return
         verdict = self._spec.plan.verdicts[action.name]
-        state = read_state(self._spec, self._history.events)
+        state = self._state()
         result = ArenaResult.model_validate_json(
             self._store.get(state.nodes[verdict.arena].result["result"])
         )
@@ -206,16 +195,42 @@ class Conductor:
                 set_alias(self._store, name, alias, version, tag)
 
     def _interrupt(self, lease: Lease) -> int:
-        """Stop every stage within its grace period and settle what it left."""
+        """Stop every stage within its grace period and settle what it left; detached stages go on
+        and are taken up by the next conductor."""
+        if self._launcher.detached:
+            return Exit.PREEMPTED
         self._append("interrupted")
-        while running := [o for o in self._launcher.observe() if o.phase == "running"]:
-            for seen in running:
-                self._launcher.stop(seen.job)
+        while jobs := self._attempts.running(self._state()):
+            for job in jobs:
+                self._launcher.stop(job)
             time.sleep(POLL)
-            _keep(lease)
-        self._watch()
-        self._tick(read_state(self._spec, self._history.events))
+            self._keep(lease)
+            self._watch()
+        self._tick(self._state())
         return Exit.PREEMPTED
+
+    def _sweep(self) -> None:
+        """Nothing of a finished run may hold a machine: see to it, and write down what was seen."""
+        if not self._launcher.detached:
+            return
+        self._show([])
+        until = time.monotonic() + SWEEP_FOR
+        while (left := self._launcher.sweep()) and time.monotonic() < until:
+            time.sleep(POLL)
+        gpus = sum(pod.gpus for pod in left)
+        if left:
+            names = ", ".join(pod.name for pod in left)
+            text = f"{len(left)} pods of the run are still there and hold {gpus} GPUs: {names}"
+        else:
+            text = "no pod of the run is left running, and none holds a GPU"
+        self._append("swept", text=text, detail={"pods": len(left), "gpus": gpus})
+
+    def _keep(self, lease: Lease) -> None:
+        """What has to be seen to now and then."""
+        if lease.record.expires_at - time.time() < LEASE_TTL * 2 / 3:
+            lease.renew()
+        if self._is_time("start", START_AGAIN):
+            self._attempts.start_again()
 
     def _append(self, kind: str, **fields: object) -> None:
         try:
@@ -225,8 +240,3 @@ class Conductor:
             error.hint = "wait for it to end; wmctl status shows how far it is"
             raise
         self._tell(event)
-
-
-def _keep(lease: Lease) -> None:
-    if lease.record.expires_at - time.time() < LEASE_TTL * 2 / 3:
-        lease.renew()

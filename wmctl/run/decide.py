@@ -7,16 +7,15 @@ appends what happened; so a run survives its conductor, and every decision can b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from wm.errors import Exit, explain, retryable
 from wmctl.plan.graph import Node, bind, select
-from wmctl.plan.model import Gate
+from wmctl.plan.model import Gate, Resources
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
-
-Phase = Literal["waiting", "running", "done", "failed", "blocked"]
+from wmctl.run.state import NodeState, RunState, gate_name, gates_after, more_memory, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,7 @@ class Start:
     node: Node
     attempt: int
     config: dict[str, Any]
+    resources: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,69 +67,6 @@ class Finish:
 Action = Start | Stop | DecideGate | Judge | Finish
 
 
-@dataclass(slots=True)
-class NodeState:
-    """What the history says of one node."""
-
-    phase: Phase = "waiting"
-    attempt: int = 0
-    """Number of the newest attempt."""
-    failures: int = 0
-    """Attempts that ended badly since the newest submission."""
-    started: float = 0
-    ended: float = 0
-    last: Event | None = None
-    """The newest ``ended`` event."""
-    why: str = ""
-    """Why it is blocked."""
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """What the node made; empty until it is done."""
-        return self.last.detail if self.last and self.phase == "done" else {}
-
-
-@dataclass(slots=True)
-class RunState:
-    """What the history says of a run."""
-
-    nodes: dict[str, NodeState] = field(default_factory=dict)
-    gates: dict[str, Event] = field(default_factory=dict)
-    verdicts: dict[str, Event] = field(default_factory=dict)
-    finished: Event | None = None
-    since: float = 0
-    """When the newest submission took the run up."""
-
-
-def read_state(spec: RunSpec, events: Sequence[Event]) -> RunState:
-    """Fold the history into the state that decisions are made on."""
-    state = RunState(nodes={node.name: NodeState() for node in spec.nodes})
-    for event in events:
-        match event.event:
-            case "submitted" | "resumed":
-                state.since = event.time
-                state.finished = None
-                for node in state.nodes.values():
-                    node.failures = 0
-                    if node.phase == "failed":
-                        node.phase = "waiting"
-                # A verdict that had nothing to judge is open again.
-                state.verdicts = {n: v for n, v in state.verdicts.items() if v.outcome != "stop"}
-            case "started":
-                node = state.nodes[event.stage]
-                node.phase, node.attempt, node.started = "running", event.attempt, event.time
-            case "ended":
-                _end(state.nodes[event.stage], event, spec.plan.attempts)
-            case "gate":
-                state.gates[event.name] = event
-            case "verdict":
-                state.verdicts[event.name] = event
-            case "finished":
-                state.finished = event
-    _block(spec, state)
-    return state
-
-
 def next_actions(spec: RunSpec, events: Sequence[Event], now: float, *, cpus: int) -> list[Action]:
     """What the conductor should do now; an empty list means wait.
 
@@ -142,55 +79,15 @@ def next_actions(spec: RunSpec, events: Sequence[Event], now: float, *, cpus: in
     if gates := _gates(spec, state):
         return gates
     running = [node for node in spec.nodes if state.nodes[node.name].phase == "running"]
-    if _is_late(spec, state, now):
+    if over := _over(spec, state, now):
         if running:
-            reason = "the run's deadline has passed"
-            return [Stop(n.name, state.nodes[n.name].attempt, reason) for n in running]
-        return _judge(spec, state, late=True) or [_finish(spec, state, late=True)]
-    if verdicts := _judge(spec, state, late=False):
+            return [Stop(n.name, state.nodes[n.name].attempt, over) for n in running]
+        return _judge(spec, state, over) or [_finish(spec, state, over)]
+    if verdicts := _judge(spec, state):
         return verdicts
     if starts := _starts(spec, state, running, cpus):
         return starts
-    return [] if running else [_finish(spec, state, late=False)]
-
-
-def gate_name(gate: Gate) -> str:
-    """How a gate is called in the history and in reports."""
-    bound = f">= {gate.at_least:g}" if gate.at_least is not None else f"<= {gate.at_most:g}"
-    return f"{gate.after}: {gate.metric} {bound}"
-
-
-def _end(node: NodeState, event: Event, attempts: int) -> None:
-    node.last, node.ended = event, event.time
-    if event.code == Exit.OK:
-        node.phase = "done"
-        return
-    node.failures += 1
-    again = retryable(event.code or Exit.BUG) and node.failures < attempts
-    node.phase = "waiting" if again else "failed"
-
-
-def _block(spec: RunSpec, state: RunState) -> None:
-    """Mark what cannot run because of what came before; nodes are in order of need."""
-    for node in spec.nodes:
-        own = state.nodes[node.name]
-        if own.phase != "waiting":
-            continue
-        for need in node.needs:
-            other = state.nodes[need]
-            if other.phase == "failed":
-                own.phase, own.why = "blocked", f"{need} failed"
-            elif other.phase == "blocked":
-                own.phase, own.why = "blocked", other.why
-            for gate in _gates_after(spec, need):
-                decided = state.gates.get(gate_name(gate))
-                if decided and decided.outcome == "fail" and gate.on_fail == "stop":
-                    own.phase, own.why = "blocked", decided.text
-
-
-def _gates_after(spec: RunSpec, name: str) -> list[Gate]:
-    nodes = {node.name: node for node in spec.nodes}
-    return [g for g in spec.plan.gates if name in {n.name for n in select(nodes, g.after)}]
+    return [] if running else [_finish(spec, state)]
 
 
 def _gates(spec: RunSpec, state: RunState) -> list[Action]:
@@ -227,12 +124,17 @@ def _within(gate: Gate, value: float | None) -> bool:
     return gate.at_most is not None and value <= gate.at_most
 
 
-def _is_late(spec: RunSpec, state: RunState, now: float) -> bool:
+def _over(spec: RunSpec, state: RunState, now: float) -> str:
+    """Why no stage may go on; empty while they may."""
+    if state.cancelled:
+        return state.cancelled.text
     deadline = spec.plan.deadline
-    return deadline is not None and now > state.since + deadline.total_seconds()
+    if deadline is not None and now > state.since + deadline.total_seconds():
+        return "the deadline has passed"
+    return ""
 
 
-def _judge(spec: RunSpec, state: RunState, *, late: bool) -> list[Action]:
+def _judge(spec: RunSpec, state: RunState, over: str = "") -> list[Action]:
     """Verdicts that can be reached, or that can no longer be."""
     actions: list[Action] = []
     for name, verdict in spec.plan.verdicts.items():
@@ -241,17 +143,17 @@ def _judge(spec: RunSpec, state: RunState, *, late: bool) -> list[Action]:
         arena = state.nodes[verdict.arena]
         if arena.phase == "done":
             actions.append(Judge(name))
-        elif arena.phase in ("failed", "blocked") or late:
-            actions.append(Judge(name, stopped=_why_not(verdict.arena, arena, late=late)))
+        elif arena.phase in ("failed", "blocked") or over:
+            actions.append(Judge(name, stopped=_why_not(verdict.arena, arena, over)))
     return actions
 
 
-def _why_not(name: str, arena: NodeState, *, late: bool) -> str:
+def _why_not(name: str, arena: NodeState, over: str) -> str:
     if arena.phase == "blocked":
         return arena.why
     if arena.phase == "failed" and arena.last:
         return f"{name} failed: {arena.last.text}"
-    return f"the deadline passed before {name} was done" if late else f"{name} is not done"
+    return f"{over} before {name} was done"
 
 
 def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) -> list[Action]:
@@ -266,10 +168,19 @@ def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) 
             continue
         if node.cpus <= free or idle:
             results = {need: state.nodes[need].result for need in node.needs}
-            actions.append(Start(node, own.attempt + 1, bind(node, results)))
+            actions.append(Start(node, own.attempt + 1, bind(node, results), _resources(node, own)))
             free -= node.cpus
             idle = False
     return actions
+
+
+def _resources(node: Node, own: NodeState) -> Resources:
+    """What the next attempt asks for."""
+    memory = own.memory or node.resources.memory
+    if own.last and own.last.detail.get("reason") == "OOMKilled":
+        memory = more_memory(node.resources, memory)
+    cpus = node.resources.cpus or node.cpus
+    return node.resources.model_copy(update={"cpus": float(cpus), "memory": memory})
 
 
 def _has_open_gate(spec: RunSpec, state: RunState, node: Node) -> bool:
@@ -277,14 +188,16 @@ def _has_open_gate(spec: RunSpec, state: RunState, node: Node) -> bool:
     return any(
         gate_name(gate) not in state.gates
         for need in node.needs
-        for gate in _gates_after(spec, need)
+        for gate in gates_after(spec, need)
     )
 
 
-def _finish(spec: RunSpec, state: RunState, *, late: bool) -> Finish:
+def _finish(spec: RunSpec, state: RunState, over: str = "") -> Finish:
+    if state.cancelled:
+        return Finish(Exit.PREEMPTED, over)
     failed = [node for node in spec.nodes if state.nodes[node.name].phase == "failed"]
     if not failed:
-        return Finish(Exit.OK, "the deadline has passed" if late else "every stage has ended")
+        return Finish(Exit.OK, over or "every stage has ended")
     first = state.nodes[failed[0].name]
     code = first.last.code if first.last and first.last.code else int(Exit.BUG)
     if retryable(code) and first.failures >= spec.plan.attempts:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from wm.store import Store
 from wmctl.plan.graph import Node
-from wmctl.run.decide import read_state
 from wmctl.run.find import list_runs
 from wmctl.run.history import History
+from wmctl.run.state import read_state
 
 GUESSES = {"game": 0.01, "MB": 0.5, "batch item": 0.002, "pair": 0.2, "start": 0.02}
 """Seconds per unit of work on one core, used until a run in this store has measured it."""

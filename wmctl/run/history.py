@@ -20,8 +20,10 @@ EventKind = Literal[
     "started",  # an attempt of a stage
     "ended",  # an attempt of a stage, with its outcome
     "interrupted",  # the conductor was asked to stop
+    "cancelled",  # somebody wants the run to end
     "gate",  # a gate was decided
     "verdict",  # a verdict was reached
+    "swept",  # what of the run still held the cluster was counted and cleared away
     "finished",  # nothing is left to do
 ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from wm.store import Store
-from wmctl.run.decide import RunState
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import RunState
 
 OUTCOME_COLOURS = {"promote": "green", "hold": "yellow", "stop": "red"}
 

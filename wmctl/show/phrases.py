@@ -73,6 +73,8 @@ def event(event: Event) -> str:
             if event.outcome == "stop":
                 return f"verdict {event.name}: stop — {event.text}"
             return f"verdict {event.name}: {event.text}"
+        case "cancelled" | "swept":
+            return event.text
         case "finished":
             # What failed was said when it did.
             how = f" with code {event.code}" if event.code else f": {event.text}"

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from wm.stage.spec import Heartbeat
 from wm.store import Store
-from wmctl.run.decide import NodeState, RunState
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import NodeState, RunState
 from wmctl.show import phrases
 from wmctl.show.columns import columns
 

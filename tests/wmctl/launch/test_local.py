@@ -28,7 +28,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def wait_for_end(launcher: LocalLauncher) -> Observation:
     for _ in range(600):
-        [seen] = launcher.observe()
+        [seen] = launcher.observe([job()])
         if seen.phase == "ended":
             return seen
         time.sleep(0.02)
@@ -101,7 +101,8 @@ def test_a_stage_dies_with_a_killed_conductor(script: Path, tmp_path: Path) -> N
             "from wmctl.launch.base import StageJob\n"
             "local.MODULES['encode'] = 'fake_encoder'\n"
             "launcher = local.LocalLauncher()\n"
-            "launcher.start(StageJob(run='r', stage='enc', attempt=1, kind='encode', spec='ignored'))\n"
+            "job = StageJob(run='r', stage='enc', attempt=1, kind='encode', spec='ignored')\n"
+            "launcher.start(job)\n"
             "time.sleep(60)\n",
         ]
     )

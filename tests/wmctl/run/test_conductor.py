@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from wm.artifacts.result import ArenaResult, Interval, Pairing, PlayerRow
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import Store, open_store
 from wm.store.lease import Lease, Owner
-from wmctl.launch.base import Observation, StageJob
+from wmctl.launch.base import Observation, Pod, StageJob
 from wmctl.run.conductor import Conductor
 from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec
@@ -36,6 +36,8 @@ def arena_result() -> ArenaResult:
 class ScriptedLauncher:
     """Stages that end at once, with the codes that a test says; then well."""
 
+    detached = False
+
     def __init__(self, store: Store, codes: dict[str, list[int]] | None = None) -> None:
         self.store = store
         self.codes = codes or {}
@@ -57,11 +59,18 @@ class ScriptedLauncher:
             Observation(job=job, phase="ended", exit_code=code, output="last words\n")
         )
 
-    def observe(self) -> list[Observation]:
-        return self.ended
+    def observe(self, jobs: Sequence[StageJob]) -> list[Observation]:
+        names = {job.name for job in jobs}
+        return [seen for seen in self.ended if seen.job.name in names]
 
     def stop(self, job: StageJob) -> None:
-        raise AssertionError("nothing was to be stopped")
+        assert job.name in {seen.job.name for seen in self.ended}
+
+    def trouble(self) -> str:
+        return ""
+
+    def sweep(self) -> list[Pod]:
+        return []
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.runs import Script, small_run
-from wmctl.run.decide import DecideGate, Finish, Judge, Start, Stop, next_actions, read_state
+from wmctl.run.decide import DecideGate, Finish, Judge, Start, Stop, next_actions
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import read_state
 
 
 def actions(spec: RunSpec, script: Script, *, cpus: int = 4, now: float | None = None) -> list[Any]:
@@ -142,12 +143,10 @@ def test_past_the_deadline_running_stages_are_stopped_and_the_verdict_says_so() 
     script.add("started", stage="train-winner", attempt=1)
     assert actions(spec, script, now=61.0) != []
     late = script.events[0].time + 61
-    assert actions(spec, script, now=late) == [
-        Stop("train-winner", 1, "the run's deadline has passed")
-    ]
+    assert actions(spec, script, now=late) == [Stop("train-winner", 1, "the deadline has passed")]
     script.add("ended", stage="train-winner", attempt=1, code=143)
     [judge] = actions(spec, script, now=late)
-    assert judge == Judge("chess", stopped="the deadline passed before arena was done")
+    assert judge == Judge("chess", stopped="the deadline has passed before arena was done")
     script.add("verdict", name="chess", outcome="stop")
     assert actions(spec, script, now=late) == [Finish(0, "the deadline has passed")]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.support.runs import PLAN, Script, small_run
 from wm.stage import Heartbeat
 from wm.store import Store, open_store
-from wmctl.run.decide import read_state
+from wmctl.run.state import read_state
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, table
 

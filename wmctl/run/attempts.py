@@ -1,0 +1,168 @@
+"""The attempts of a run: started through a launcher, entered in the ledger, settled when they end.
+
+The ledger is the store: an attempt's ``spec.json`` is written before it starts, its
+``outcome.json`` by itself, and the history says when each was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from wm.errors import Exit, WmError, explain
+from wm.stage.spec import Outcome, StageSpec, attempt_prefix
+from wm.store import NotFound, Store
+from wmctl.launch.base import Launcher, Observation, PlatformAway, StageJob
+from wmctl.run.decide import Start
+from wmctl.run.history import EventKind
+from wmctl.run.spec import RunSpec
+from wmctl.run.state import RunState
+
+logger = logging.getLogger("wm.conductor")
+
+
+class Append(Protocol):
+    """Writes an event to the run's history."""
+
+    def __call__(self, kind: EventKind, **fields: Any) -> None: ...
+
+
+class Attempts:
+    """Starts and settles attempts."""
+
+    def __init__(self, spec: RunSpec, store: Store, launcher: Launcher, append: Append) -> None:
+        self._spec = spec
+        self._store = store
+        self._launcher = launcher
+        self._append = append
+        self._unstarted: dict[str, StageJob] = {}
+        """Stage -> its job, while the platform could not be asked to start it."""
+
+    def running(self, state: RunState) -> list[StageJob]:
+        """The attempts that are under way."""
+        return [
+            self._job(name, node.attempt, node.memory)
+            for name, node in state.nodes.items()
+            if node.phase == "running"
+        ]
+
+    def start(self, action: Start) -> None:
+        """Enter an attempt in the ledger and start it."""
+        spec = StageSpec(
+            run=self._spec.run,
+            stage=action.node.name,
+            attempt=action.attempt,
+            kind=action.node.kind,
+            config=action.config,
+        )
+        # We hold the lease, so a spec that is there already was written by a conductor that died
+        # before it could write the event.
+        self._store.put(f"{spec.prefix}/spec.json", spec.model_dump_json(indent=1).encode())
+        memory = action.resources.memory
+        self._append("started", stage=spec.stage, attempt=spec.attempt, detail={"memory": memory})
+        self._launch(self._job(spec.stage, spec.attempt, memory))
+
+    def start_again(self) -> None:
+        """Try once more what the platform was away for."""
+        for job in list(self._unstarted.values()):
+            self._launch(job)
+
+    def stop(self, state: RunState, stage: str) -> None:
+        """Ask the stage's attempt to save its state and end."""
+        node = state.nodes[stage]
+        self._unstarted.pop(stage, None)
+        self._launcher.stop(self._job(stage, node.attempt, node.memory))
+
+    def settle(self, seen: Observation) -> None:
+        """Write down the end that the platform saw."""
+        if seen.output:
+            key = f"{_prefix(seen.job)}/log.txt"
+            if self._store.head(key) is None:
+                self._store.put(key, seen.output.encode())
+        pods = [pod.model_dump(exclude_defaults=True) for pod in seen.pods]
+        self.end(
+            seen.job,
+            seen.exit_code or 0,
+            seen.message,
+            hint=seen.hint,
+            detail={"reason": seen.reason, "pods": pods},
+        )
+        self._launcher.stop(seen.job)  # one that ended because it can never start is still there
+
+    def has_outcome(self, job: StageJob) -> bool:
+        """Whether the attempt says that it has ended, whatever the platform says."""
+        return self._store.head(_outcome(job)) is not None
+
+    def end(
+        self,
+        job: StageJob,
+        code: int,
+        message: str = "",
+        *,
+        hint: str = "",
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the end of an attempt. Its own outcome counts more than what the platform says,
+        but for a want of memory, which a process may not have noticed."""
+        self._unstarted.pop(job.stage, None)
+        detail = {name: value for name, value in (detail or {}).items() if value}
+        try:
+            outcome = Outcome.model_validate_json(self._store.get(_outcome(job)))
+        except NotFound:
+            code = code or Exit.BUG  # exit 0 without an outcome is a lie
+            message = message or explain(code)
+            hint = hint or f"see wmctl logs {job.run} {job.stage}"
+        else:
+            detail = outcome.result | {"peak_mb": outcome.peak_mb} | detail
+            if outcome.code and detail.get("reason") == "OOMKilled":
+                code = Exit.KILLED
+            else:
+                code, message, hint = outcome.code, outcome.message, outcome.hint
+        if code == Exit.OK:
+            detail.pop("reason", None)
+        self._append(
+            "ended",
+            stage=job.stage,
+            attempt=job.attempt,
+            code=code,
+            text=message,
+            hint=hint,
+            detail=detail,
+        )
+
+    def _launch(self, job: StageJob) -> None:
+        try:
+            self._launcher.start(job)
+        except PlatformAway as error:
+            if job.stage not in self._unstarted:
+                logger.info("%s is not started yet: %s", job.stage, error.message)
+            self._unstarted[job.stage] = job
+        except WmError as error:
+            self.end(job, error.code, error.message, hint=error.hint)
+        else:
+            self._unstarted.pop(job.stage, None)
+
+    def _job(self, stage: str, attempt: int, memory: str) -> StageJob:
+        run, node = self._spec.run, self._spec.node(stage)
+        given = {
+            "memory": memory or node.resources.memory,
+            "cpus": node.resources.cpus or float(node.cpus),
+        }
+        return StageJob(
+            run=run,
+            stage=stage,
+            attempt=attempt,
+            kind=node.kind,
+            spec=f"{self._store.url}/{attempt_prefix(run, stage, attempt)}/spec.json",
+            pods=node.pods,
+            processes=node.processes,
+            resources=node.resources.model_copy(update=given),
+        )
+
+
+def _prefix(job: StageJob) -> str:
+    return attempt_prefix(job.run, job.stage, job.attempt)
+
+
+def _outcome(job: StageJob) -> str:
+    return f"{_prefix(job)}/outcome.json"
