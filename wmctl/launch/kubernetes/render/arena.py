@@ -1,0 +1,29 @@
+"""Arena stages: a Job of one pod, which the cluster does not try again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wmctl.launch.base import StageJob
+from wmctl.launch.kubernetes.platform import Platform
+from wmctl.launch.kubernetes.render.meta import KEEP_S
+from wmctl.launch.kubernetes.render.stage import stage_metadata, stage_pod
+
+
+def render_arena(
+    job: StageJob, platform: Platform, owner_uid: str | None, deadline_s: int | None
+) -> dict[str, Any]:
+    """The Job of an attempt at an arena."""
+    template = stage_pod(job, platform, member={"value": "0"})
+    template["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": stage_metadata(job, platform, owner_uid),
+        "spec": {
+            "backoffLimit": 0,
+            **({"activeDeadlineSeconds": deadline_s} if deadline_s else {}),
+            "ttlSecondsAfterFinished": KEEP_S,
+            "template": template,
+        },
+    }

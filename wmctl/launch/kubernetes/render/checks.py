@@ -1,0 +1,54 @@
+"""The rules of the training operator's webhook, for where there is no webhook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wm.errors import BadConfig
+from wmctl.launch.kubernetes.names import check_name
+
+
+def check_pytorchjob(body: dict[str, Any]) -> None:
+    """Raise :class:`BadConfig` for a PyTorchJob that the operator would refuse."""
+    name, spec = check_name(body["metadata"]["name"]), body["spec"]
+    replicas = spec["pytorchReplicaSpecs"]
+    check_replicas(name, replicas)
+    check_elastic(name, spec)
+    for role, each in replicas.items():
+        check_containers(name, role, each["template"]["spec"]["containers"])
+
+
+def check_replicas(name: str, replicas: dict[str, Any]) -> None:
+    """Masters and Workers only, and no more than one Master."""
+    if not replicas or set(replicas) - {"Master", "Worker"}:
+        raise BadConfig(f"PyTorchJob {name}: its replicas are Master, Worker or both")
+    if "Master" in replicas and replicas["Master"]["replicas"] != 1:
+        raise BadConfig(
+            f"PyTorchJob {name}: it has one Master, not {replicas['Master']['replicas']}",
+            hint="several pods are Workers with an elasticPolicy",
+        )
+
+
+def check_elastic(name: str, spec: dict[str, Any]) -> None:
+    """Only Workers are elastic, and the number of processes is said once."""
+    elastic = spec.get("elasticPolicy")
+    if elastic is None:
+        return
+    if "Worker" not in spec["pytorchReplicaSpecs"]:
+        raise BadConfig(f"PyTorchJob {name}: an elasticPolicy needs Workers")
+    if "nProcPerNode" in elastic and "nprocPerNode" in spec:
+        raise BadConfig(
+            f"PyTorchJob {name}: nprocPerNode and elasticPolicy.nProcPerNode are both set"
+        )
+
+
+def check_containers(name: str, role: str, containers: list[dict[str, Any]]) -> None:
+    """One container is named pytorch, and each has an image."""
+    if not any(each["name"] == "pytorch" for each in containers):
+        raise BadConfig(
+            f"PyTorchJob {name}: no container of its {role} is named 'pytorch'",
+            hint="the operator looks for that name",
+        )
+    for each in containers:
+        if not each.get("image"):
+            raise BadConfig(f"PyTorchJob {name}: container {each['name']} of {role} has no image")
