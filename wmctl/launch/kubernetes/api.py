@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from yaml import YAMLError
 
 from wm.errors import BadConfig, InputMissing
 from wmctl.launch.kubernetes.errors import ApiUnreachable, NoNamespace, Request, refusal
@@ -31,6 +34,8 @@ CONNECT = 5.0
 """Seconds that a connection may take."""
 READ = 30.0
 """Seconds between two bytes of an answer."""
+REBUILD = 1500.0
+"""Seconds after which the client is made anew: certificates and tokens rotate under long runs."""
 
 Body = dict[str, Any]
 Bodies = list[Body]
@@ -44,12 +49,13 @@ class Api:
     itself and another :class:`~wm.errors.WmError` for what will not. Threads may share it.
     """
 
-    def __init__(self, configuration: Configuration, namespace: str) -> None:
-        # Trouble is ours to handle, and urllib3 would log each retry as a warning.
-        configuration.retries = False
+    def __init__(self, configure: Callable[[], Configuration], namespace: str) -> None:
+        """``configure`` says where the server is and who we are; it is asked again now and then."""
         self.namespace = namespace
-        self._client = ApiClient(configuration)
-        self._client.user_agent = "wmctl"
+        self._configure = configure
+        self._lock = threading.Lock()
+        self._client: ApiClient | None = None
+        self._made = 0.0
 
     @classmethod
     def connect(cls, namespace: str) -> Api:
@@ -57,29 +63,8 @@ class Api:
 
         Sends nothing yet: a cluster that is away is noticed by the first call.
         """
-        configuration = Configuration()
-        try:
-            if "KUBERNETES_SERVICE_HOST" in os.environ:
-                kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-            else:
-                kube_config.load_kube_config(  # type: ignore[no-untyped-call]
-                    client_configuration=configuration
-                )
-        except (ConfigException, OSError, ValueError) as error:
-            raise BadConfig(
-                f"no Kubernetes cluster is configured: {error}",
-                hint="set KUBECONFIG to your cluster's file; kubectl get nodes should answer",
-            ) from error
-        return cls(configuration, namespace)
-
-    @property
-    def host(self) -> str:
-        """Address of the API server."""
-        return str(self._client.configuration.host)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._client.close()  # type: ignore[no-untyped-call]
+        _configure()  # what is missing is missed now
+        return cls(_configure, namespace)
 
     def get(self, kind: Kind, name: str) -> Body | None:
         """The object of that name, or None."""
@@ -150,7 +135,7 @@ class Api:
                     raise refusal(request, status.get("code", 500), json.dumps(status))
                 yield event
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(error) from error
         finally:
             response.close()
 
@@ -166,7 +151,7 @@ class Api:
         query = {"container": container, "tailLines": tail, "limitBytes": limit_bytes}
         request = Request("get", PODS, self.namespace, pod)
         with self._send("GET", request, query, subresource="log") as response:
-            return self._read(response).decode(errors="replace")
+            return _read(response).decode(errors="replace")
 
     def events(self, name: str) -> Bodies:
         """Events about objects of that name, oldest first."""
@@ -215,11 +200,11 @@ class Api:
         path: str = "",
     ) -> Body:
         with self._send(method, request, query, body, content, path=path) as response:
-            data = self._read(response)
+            data = _read(response)
         try:
             answer: Body = json.loads(data)
         except ValueError as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(error) from error
         return answer
 
     def _send(
@@ -237,7 +222,8 @@ class Api:
         """A successful answer, its body not read yet."""
         path = path or request.kind.path(self.namespace, request.name, subresource)
         parameters = [(k, v) for k, v in (query or {}).items() if v not in ("", None)]
-        serialised = self._client.param_serialize(
+        client = self._fresh_client()
+        serialised = client.param_serialize(
             method,
             path,
             query_params=parameters,
@@ -246,26 +232,58 @@ class Api:
             auth_settings=["BearerToken"],
         )
         try:
-            answer = self._client.call_api(*serialised, _request_timeout=(CONNECT, read))
+            answer = client.call_api(*serialised, _request_timeout=(CONNECT, read))
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(error, client) from error
         response: urllib3.BaseHTTPResponse = answer.response
         if response.status < 300:
             return response
+        if response.status == 401:
+            self._client = None  # so that the next call reads the credentials anew
         with response:
-            raise refusal(request, response.status, self._read(response).decode(errors="replace"))
+            raise refusal(request, response.status, _read(response).decode(errors="replace"))
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        try:
-            return response.read()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from error
+    def _fresh_client(self) -> ApiClient:
+        with self._lock:
+            if self._client is None or time.monotonic() - self._made > REBUILD:
+                configuration = self._configure()
+                # Trouble is ours to handle, and urllib3 would log each retry as a warning.
+                configuration.retries = False
+                self._client, self._made = ApiClient(configuration), time.monotonic()
+                self._client.user_agent = "wmctl"
+            return self._client
 
-    def _unreachable(self, error: Exception) -> ApiUnreachable:
-        return ApiUnreachable(
-            f"the API server {self.host} does not answer: {cause(error)}",
-            hint="see whether kubectl get nodes answers, and that KUBECONFIG names your cluster",
-        )
+
+def _configure() -> Configuration:
+    configuration = Configuration()
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
+    except (ConfigException, OSError, ValueError, YAMLError) as error:
+        raise BadConfig(
+            f"no Kubernetes cluster is configured: {error}",
+            hint="set KUBECONFIG to your cluster's file; kubectl get nodes should answer",
+        ) from error
+    return configuration
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    try:
+        return response.read()
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception, client: ApiClient | None = None) -> ApiUnreachable:
+    where = f"the API server {client.configuration.host}" if client else "the API server"
+    return ApiUnreachable(
+        f"{where} does not answer: {cause(error)}",
+        hint="see whether kubectl get nodes answers, and that KUBECONFIG names your cluster",
+    )
 
 
 def _groups(user: str) -> list[str]:
