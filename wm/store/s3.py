@@ -30,7 +30,9 @@ from wm.store.base import ABSENT, Absent, Conflict, Entry, NotFound, Tag
 from wm.store.checksum import check_sha256, file_sha256
 from wm.store.download import CHUNK, download_to
 from wm.store.keys import check_key, check_prefix
+from wm.store.multipart import S3Sender
 from wm.store.s3_errors import describe, error_code
+from wm.store.send import Told
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -149,6 +151,10 @@ class S3Store:
         if entry is None:
             raise self._missing(key)
         return entry
+
+    def sender(self, told: Told) -> S3Sender:
+        """A way in for files of any size, which a later process can go on with."""
+        return S3Sender(self._client, self._name, self._reporting, told)
 
     def delete(self, key: str) -> None:
         with self._reporting("remove", key):
