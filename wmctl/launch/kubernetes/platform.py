@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from wm.errors import BadConfig, BadData, InputMissing, first_problem
 from wm.store import ABSENT, Conflict, NotFound, Store
@@ -101,7 +101,7 @@ def load_profiles(path: Path) -> dict[str, Profile]:
     """GPU name -> profile. Raises :class:`InputMissing` and :class:`BadConfig`."""
     tree = _load(path, "it says what the GPUs of plans are", "name the file by --profiles")
     try:
-        return {str(name): Profile.model_validate(each) for name, each in tree.items()}
+        return TypeAdapter(dict[str, Profile]).validate_python(tree)
     except ValidationError as error:
         raise BadConfig(
             f"{path}: {first_problem(error)}",

@@ -92,7 +92,7 @@ OBJECTS: dict[str, Callable[[], dict[str, Any]]] = {
         job("train", processes=8, cpus=32, memory="256Gi", disk="200Gi", shm="64Gi", gpu="h100"),
         GPU_PLATFORM,
         OWNER,
-        deadline_s=28800,
+        active_deadline_s=28800,
     ),
     "train-2-pods": lambda: render(job("train", pods=2, processes=2, cpus=2), PLATFORM, OWNER),
     "arena": lambda: render(job("arena", cpus=2), PLATFORM, OWNER),
@@ -169,7 +169,7 @@ def test_a_deadline_is_there_when_asked_for(kind: Kind) -> None:
         return spec.get("runPolicy", spec).get("activeDeadlineSeconds")
 
     assert deadline(render(job(kind), PLATFORM, None)) is None
-    assert deadline(render(job(kind), PLATFORM, None, deadline_s=90)) == 90
+    assert deadline(render(job(kind), PLATFORM, None, active_deadline_s=90)) == 90
 
 
 @pytest.mark.parametrize(

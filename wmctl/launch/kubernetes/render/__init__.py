@@ -20,12 +20,16 @@ _KINDS = {"encode": render_encode, "train": render_train, "arena": render_arena}
 
 
 def render(
-    job: StageJob, platform: Platform, owner_uid: str | None, *, deadline_s: int | None = None
+    job: StageJob,
+    platform: Platform,
+    owner_uid: str | None,
+    *,
+    active_deadline_s: int | None = None,
 ) -> dict[str, Any]:
     """The object that is one attempt of a stage.
 
-    ``owner_uid`` is the uid of the run's owner object, None before there is one. ``deadline_s``
+    ``owner_uid`` is the uid of the run's owner object, None before there is one. ``active_deadline_s``
     lets the cluster itself end the attempt that many seconds after it took it up, waiting
     included: a second guard. Raises :class:`wm.errors.BadConfig` for what no cluster would take.
     """
-    return sealed(_KINDS[job.kind](job, platform, owner_uid, deadline_s))
+    return sealed(_KINDS[job.kind](job, platform, owner_uid, active_deadline_s))

@@ -11,7 +11,7 @@ from wmctl.launch.kubernetes.render.stage import stage_metadata, stage_pod
 
 
 def render_arena(
-    job: StageJob, platform: Platform, owner_uid: str | None, deadline_s: int | None
+    job: StageJob, platform: Platform, owner_uid: str | None, active_deadline_s: int | None
 ) -> dict[str, Any]:
     """The Job of an attempt at an arena."""
     template = stage_pod(job, platform, member={"value": "0"})
@@ -22,7 +22,7 @@ def render_arena(
         "metadata": stage_metadata(job, platform, owner_uid),
         "spec": {
             "backoffLimit": 0,
-            **({"activeDeadlineSeconds": deadline_s} if deadline_s else {}),
+            **({"activeDeadlineSeconds": active_deadline_s} if active_deadline_s else {}),
             "ttlSecondsAfterFinished": KEEP_S,
             "template": template,
         },

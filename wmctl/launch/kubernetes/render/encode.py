@@ -31,7 +31,7 @@ def failure_policy(container: str) -> dict[str, Any]:
 
 
 def render_encode(
-    job: StageJob, platform: Platform, owner_uid: str | None, deadline_s: int | None
+    job: StageJob, platform: Platform, owner_uid: str | None, active_deadline_s: int | None
 ) -> dict[str, Any]:
     """The Job of an attempt to encode."""
     member = field("metadata.annotations['batch.kubernetes.io/job-completion-index']")
@@ -50,7 +50,7 @@ def render_encode(
             "maxFailedIndexes": 0,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": failure_policy("encoder"),
-            **({"activeDeadlineSeconds": deadline_s} if deadline_s else {}),
+            **({"activeDeadlineSeconds": active_deadline_s} if active_deadline_s else {}),
             "ttlSecondsAfterFinished": KEEP_S,
             "template": template,
         },

@@ -16,7 +16,7 @@ CONTAINER = "pytorch"
 
 
 def render_train(
-    job: StageJob, platform: Platform, owner_uid: str | None, deadline_s: int | None
+    job: StageJob, platform: Platform, owner_uid: str | None, active_deadline_s: int | None
 ) -> dict[str, Any]:
     """The PyTorchJob of an attempt to train; torchrun in each pod starts the processes.
 
@@ -42,7 +42,7 @@ def render_train(
                 "backoffLimit": 0,
                 # The default keeps pods that still hold GPUs; logs of ended ones stay.
                 "cleanPodPolicy": "Running",
-                **({"activeDeadlineSeconds": deadline_s} if deadline_s else {}),
+                **({"activeDeadlineSeconds": active_deadline_s} if active_deadline_s else {}),
                 "ttlSecondsAfterFinished": KEEP_S,
             },
             "pytorchReplicaSpecs": {"Worker" if job.pods > 1 else "Master": replicas},
