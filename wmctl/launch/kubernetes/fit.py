@@ -91,4 +91,4 @@ def _matches(toleration: Body, taint: Body) -> bool:
     if toleration.get("operator", "Equal") == "Exists":
         return toleration.get("key") in (None, "", taint["key"])
     same_value = toleration.get("value", "") == taint.get("value", "")
-    return toleration.get("key") == taint["key"] and same_value
+    return bool(toleration.get("key") == taint["key"] and same_value)
