@@ -3,10 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test lint format bench clean
+# Images: `make build push REGISTRY=registry.example/team`, of some: IMAGES="encoder trainer".
+BUILDER ?= docker
+REGISTRY ?=
+BASE ?=
+IMAGES ?= conductor encoder evaluator store trainer
+TAG ?=
+BUILD_FLAGS ?=
+PUSH_FLAGS ?=
+export BUILDER REGISTRY BASE IMAGES TAG BUILD_FLAGS PUSH_FLAGS
+
+.PHONY: help demo test lint format bench build push e2e clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 # The stamp is newer than what it was made from, so a second call does nothing.
 .venv/installed: pyproject.toml constraints.txt
@@ -21,11 +31,12 @@ demo: .venv/installed  ## raw games to two verdicts on this machine, in minutes
 test: .venv/installed  ## the whole test suite; ARGS=tests/wm for a part
 	$(BIN)/pytest $(ARGS)
 
-lint: .venv/installed  ## ruff, mypy and the layers
+lint: .venv/installed  ## ruff, mypy, the layers and the Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/*/Dockerfile
 
 format: .venv/installed  ## let ruff put the code in shape
 	$(BIN)/ruff check --fix .
@@ -33,6 +44,19 @@ format: .venv/installed  ## let ruff put the code in shape
 
 bench: .venv/installed  ## time what is claimed to be fast, both sides in one run
 	for file in benchmarks/*.py; do echo "# $$file"; $(BIN)/python $$file || exit 1; done
+
+build:  ## container images; BUILDER=docker|podman|buildah REGISTRY=... BASE=... IMAGES=...
+	$(PYTHON) docker/images.py build
+
+push:  ## push them and record their digests in k8s/images, for wmctl and the overlays
+	$(PYTHON) docker/images.py push
+
+e2e: .venv/installed  ## build, push, deploy to KUBECONFIG's cluster and run tests/e2e there
+	@test -n "$(KUBECONFIG)" || { echo "error: name a cluster: make e2e KUBECONFIG=... REGISTRY=..." >&2; exit 1; }
+	$(MAKE) build push
+	kubectl apply --server-side -k k8s/overlays/dev
+	kubectl --namespace wm rollout status deployment/wm-store --timeout 120s
+	$(BIN)/pytest tests/e2e $(ARGS)
 
 clean:  ## remove what make, tests and demos made here
 	rm -rf .venv wm-store build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
