@@ -12,17 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wm.errors import BadConfig, Exit, InputMissing, WmError
+from wm.errors import BadConfig, InputMissing, WmError
+from wmctl.launch.base import PlatformAway
 from wmctl.launch.kubernetes.kinds import Kind
 
 APPLY = "kubectl apply -k k8s/overlays/dev (or your own overlay)"
 """How everything that wmctl expects in a namespace gets there."""
 
 
-class ApiTrouble(WmError):
+class ApiTrouble(PlatformAway):
     """The API server cannot do it now; a later try may succeed."""
-
-    code = Exit.STORE_UNREACHABLE  # EX_UNAVAILABLE: something that the run needs is away
 
 
 class ApiUnreachable(ApiTrouble):
@@ -41,8 +40,8 @@ class Forbidden(BadConfig):
     """Who asks may not do that."""
 
 
-class QuotaExceeded(BadConfig):
-    """The namespace's quota leaves no room for it."""
+class QuotaExceeded(ApiTrouble):
+    """The namespace's quota leaves no room for it now."""
 
 
 class NotServed(BadConfig):

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from wm.errors import BadConfig, BadData, InputMissing, first_problem
-from wm.store import ABSENT, Conflict, NotFound, Store
+from wm.store import NotFound, Store
 from wmctl.launch.kubernetes.names import Part
 from wmctl.plan.words import did_you_mean
 
@@ -60,6 +60,8 @@ class Platform(BaseModel):
     """Seconds that an attempt may wait for its first process."""
     grace_s: int = Field(60, ge=1)
     """Seconds between SIGTERM and SIGKILL: time enough to save a checkpoint."""
+    submitted: float = 0
+    """When the run was handed to the cluster last, in seconds since the epoch."""
     version: str
     """Of wmctl."""
 
@@ -109,13 +111,9 @@ def load_profiles(path: Path) -> dict[str, Profile]:
         ) from error
 
 
-def write_platform(store: Store, run: str, platform: Platform) -> Platform:
-    """Enter the platform of a run unless it has one; the platform that holds from now on."""
-    try:
-        store.put(_key(run), platform.model_dump_json(indent=1).encode(), only_if=ABSENT)
-    except Conflict:
-        return read_platform(store, run)
-    return platform
+def write_platform(store: Store, run: str, platform: Platform) -> None:
+    """Enter the platform of a run; a later submission may bring other images."""
+    store.put(_key(run), platform.model_dump_json(indent=1).encode())
 
 
 def read_platform(store: Store, run: str) -> Platform:

@@ -130,12 +130,13 @@ def test_pods_need_a_store_that_they_can_reach() -> None:
     assert "s3://" in caught.value.hint
 
 
-def test_the_first_platform_of_a_run_holds(tmp_path: Path) -> None:
+def test_the_platform_of_the_newest_submission_holds(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
-    assert write_platform(store, "demo", PLATFORM) == PLATFORM
-    later = PLATFORM.model_copy(update={"namespace": "elsewhere"})
-    assert write_platform(store, "demo", later) == PLATFORM
+    write_platform(store, "demo", PLATFORM)
     assert read_platform(store, "demo") == PLATFORM
+    later = PLATFORM.model_copy(update={"submitted": 2.0})
+    write_platform(store, "demo", later)
+    assert read_platform(store, "demo") == later
 
 
 def test_a_run_of_no_cluster_has_no_platform(tmp_path: Path) -> None:

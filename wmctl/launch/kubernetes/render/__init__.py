@@ -28,8 +28,9 @@ def render(
 ) -> dict[str, Any]:
     """The object that is one attempt of a stage.
 
-    ``owner_uid`` is the uid of the run's owner object, None before there is one. ``active_deadline_s``
-    lets the cluster itself end the attempt that many seconds after it took it up, waiting
-    included: a second guard. Raises :class:`wm.errors.BadConfig` for what no cluster would take.
+    ``owner_uid`` is the uid of the run's owner object, None before there is one.
+    ``active_deadline_s`` lets the cluster itself end the attempt that many seconds after it took
+    it up, waiting included: a second guard. Raises :class:`wm.errors.BadConfig` for what no
+    cluster would take.
     """
     return sealed(_KINDS[job.kind](job, platform, owner_uid, active_deadline_s))

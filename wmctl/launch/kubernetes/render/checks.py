@@ -20,7 +20,7 @@ def check_pytorchjob(body: dict[str, Any]) -> None:
 
 def check_replicas(name: str, replicas: dict[str, Any]) -> None:
     """Masters and Workers only, and no more than one Master."""
-    if not replicas or set(replicas) - {"Master", "Worker"}:
+    if set(replicas) - {"Master", "Worker"}:
         raise BadConfig(f"PyTorchJob {name}: its replicas are Master, Worker or both")
     if "Master" in replicas and replicas["Master"]["replicas"] != 1:
         raise BadConfig(

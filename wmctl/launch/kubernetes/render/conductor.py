@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from wm.errors import Exit
 from wmctl.launch.kubernetes.names import conductor_name, run_labels
 from wmctl.launch.kubernetes.platform import Platform
-from wmctl.launch.kubernetes.render.encode import failure_policy
+from wmctl.launch.kubernetes.render.encode import PERMANENT, failure_policy
 from wmctl.launch.kubernetes.render.meta import KEEP_S, metadata, sealed
 from wmctl.launch.kubernetes.render.pod import pod_template
 from wmctl.plan.model import Resources
@@ -14,6 +15,9 @@ from wmctl.plan.model import Resources
 LIVES = 100
 """How often it may die of what is not its own: with the cluster's pauses of up to six minutes
 between two, longer than a night."""
+
+ENDS = [code for code in PERMANENT if code != Exit.STORE_UNREACHABLE]
+"""Exit codes after which it is not tried again: a store that was away may come back."""
 
 _RESOURCES = Resources(cpus=0.1, memory="512Mi", disk="1Gi", shm="64Mi")
 
@@ -40,7 +44,7 @@ def render_conductor(run: str, platform: Platform, owner_uid: str | None) -> dic
             "spec": {
                 "backoffLimit": LIVES,
                 "podReplacementPolicy": "Failed",
-                "podFailurePolicy": failure_policy("conductor"),
+                "podFailurePolicy": failure_policy("conductor", ENDS),
                 "ttlSecondsAfterFinished": KEEP_S,
                 "template": template,
             },

@@ -15,9 +15,9 @@ PERMANENT = [int(code) for code in Exit if 64 <= code < 128]
 """Exit codes after which another try would end the same way."""
 
 
-def failure_policy(container: str) -> dict[str, Any]:
+def failure_policy(container: str, permanent: list[int]) -> dict[str, Any]:
     """The exit-code contract in a Job's words; the first rule that fits decides."""
-    permanent = {"containerName": container, "operator": "In", "values": PERMANENT}
+    codes = {"containerName": container, "operator": "In", "values": permanent}
     return {
         "rules": [
             # Preempted, evicted, its node drained: no fault of its own, made anew and not counted.
@@ -25,7 +25,7 @@ def failure_policy(container: str) -> dict[str, Any]:
                 "action": "Ignore",
                 "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
             },
-            {"action": "FailJob", "onExitCodes": permanent},
+            {"action": "FailJob", "onExitCodes": codes},
         ]
     }
 
@@ -49,7 +49,8 @@ def render_encode(
             "backoffLimitPerIndex": 2,
             "maxFailedIndexes": 0,
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": failure_policy("encoder"),
+            # A pod that was killed most often lacked memory: the conductor decides what comes next.
+            "podFailurePolicy": failure_policy("encoder", [*PERMANENT, int(Exit.KILLED)]),
             **({"activeDeadlineSeconds": active_deadline_s} if active_deadline_s else {}),
             "ttlSecondsAfterFinished": KEEP_S,
             "template": template,
