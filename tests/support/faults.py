@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -27,6 +28,8 @@ class Fault(Enum):
     EXPIRED = (403, "ExpiredToken")
     DENIED = (403, "AccessDenied")
     NO_UPLOAD = (404, "NoSuchUpload")
+    BAD_DIGEST = (400, "BadDigest")
+    CUT = "the connection is reset in the middle of the request's body"
     DAMAGED = "the answer's last byte is another"
     TRUNCATED = "the answer ends in the middle of its body"
     RESET = "the connection is reset in the middle of the answer's body"
@@ -41,12 +44,20 @@ class FaultyProxy:
     endpoint: str = ""
     requests: list[str] = field(default_factory=list)
     """Method and path of every request that came, with the fault it met."""
+    received: int = 0
+    """Bytes of request bodies that came, whatever became of them."""
     _planned: list[tuple[Fault, str]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, fault: Fault, *, times: int = 1, request: str = "") -> None:
         """Let the next ``times`` requests fail whose "METHOD /path" matches ``request``."""
-        self._planned += [(fault, request)] * times
+        with self._lock:
+            self._planned += [(fault, request)] * times
+
+    def heal(self) -> None:
+        """Forget what was planned."""
+        with self._lock:
+            self._planned.clear()
 
     def take(self, line: str) -> Fault | None:
         """The fault for a request, if one is planned."""
@@ -58,11 +69,17 @@ class FaultyProxy:
             return match[0] if match else None
 
 
+    def came(self, count: int) -> None:
+        """Count bytes of a request's body."""
+        with self._lock:
+            self.received += count
+
+
 @contextmanager
-def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
-    """A proxy to the server at ``port`` of this machine."""
+def faulty_proxy(port: int, listen: int = 0) -> Iterator[FaultyProxy]:
+    """A proxy to the server at ``port`` of this machine; ``listen``: its own port, 0 for any."""
     proxy = FaultyProxy(port)
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", listen), _Handler)
     server.proxy = proxy
     proxy.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -90,9 +107,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         proxy = cast(_Server, self.server).proxy
         fault = proxy.take(f"{self.command} {self.path}")
+        length = int(self.headers.get("Content-Length", 0))
+        body = self._body(proxy, length // 2 if fault is Fault.CUT else length)
+        if fault is Fault.CUT or len(body) < length:
+            self._reset()
+            return
         if fault and isinstance(fault.value, tuple):
             self._refuse(*fault.value)
             return
@@ -116,6 +137,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+    def _body(self, proxy: FaultyProxy, length: int) -> bytes:
+        """The request's first ``length`` bytes, or fewer where the client is gone."""
+        body = bytearray()
+        while len(body) < length and (chunk := self.rfile.read1(min(65536, length - len(body)))):
+            body += chunk
+            proxy.came(len(chunk))
+        return bytes(body)
 
     def _refuse(self, status: int, code: str) -> None:
         xml = f"<Error><Code>{code}</Code><Message>planned</Message></Error>".encode()
@@ -144,7 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
         return answer.status, headers, data
 
     def _reset(self) -> None:
-        self.wfile.flush()
+        with contextlib.suppress(OSError):  # The client may have been killed.
+            self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from wm.artifacts.dataset import Manifest, list_datasets, load_manifest, verify_dataset
+from wm.artifacts.raw import verify_raw
 from wm.errors import InputMissing
 from wm.store import Store, open_store
+from wmctl.cli.raw import list_raw_sets, prune_data, push_data
 from wmctl.plan.words import did_you_mean
 from wmctl.show import phrases
 from wmctl.show.columns import columns, show
@@ -17,21 +19,34 @@ from wmctl.show.columns import columns, show
 
 @click.group()
 def command() -> None:
-    """List, show and verify data sets; take stock of raw files.
+    """Push raw files; list, show and verify data.
 
     \b
     Examples:
       wmctl data inventory replays/ games.pgn.xz
+      wmctl data push replays/ melee/mine
       wmctl data verify chess
     """
 
 
+command.add_command(push_data)
+command.add_command(prune_data)
+
+
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--raw", is_flag=True, help="Only raw sets, which `data push` made.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: data sets, or with --raw those.")
 @click.pass_obj
-def list_data(store: str, as_json: bool) -> None:
-    """List the data sets in the store."""
+def list_data(store: str, raw: bool, as_json: bool) -> None:
+    """List the data sets and raw sets in the store."""
     opened = open_store(store)
+    if not raw:
+        _list_datasets(opened, as_json)
+    if raw or not as_json:
+        list_raw_sets(opened, as_json=as_json, or_none=raw)
+
+
+def _list_datasets(opened: Store, as_json: bool) -> None:
     manifests = [load_manifest(opened, key) for key in list_datasets(opened)]
     if as_json:
         click.echo("[" + ",\n".join(m.model_dump_json() for m in manifests) + "]")
@@ -76,10 +91,17 @@ def show_data(store: str, dataset: str, as_json: bool) -> None:
 def verify_data(store: str, datasets: tuple[str, ...]) -> None:
     """Compare every byte with the manifests.
 
-    Reads DATASETS, or all that are in the store.
+    Reads DATASETS (raw sets as raw:NAME), or all data sets that are in the store.
     """
     opened = open_store(store)
-    keys = [_find(opened, name) for name in datasets] or list(list_datasets(opened))
+    raw = [name.removeprefix("raw:") for name in datasets if name.startswith("raw:")]
+    for name in raw:
+        found = verify_raw(opened, name)
+        click.echo(f"raw:{name}: {phrases.size(found.bytes)} as the manifest says")
+    if raw and len(raw) == len(datasets):
+        return
+    keys = [_find(opened, n) for n in datasets if not n.startswith("raw:")]
+    keys = keys or list(list_datasets(opened))
     for key in keys:
         manifest = verify_dataset(opened, key)
         click.echo(f"{key}: {phrases.size(manifest.bytes)} as the manifest says")

@@ -1,0 +1,1 @@
+"""Bytes between this machine and the store: raw games in, results home."""
