@@ -68,7 +68,6 @@ class FaultyProxy:
             self.requests.append(f"{line} {match[0].name}" if match else line)
             return match[0] if match else None
 
-
     def came(self, count: int) -> None:
         """Count bytes of a request's body."""
         with self._lock:
