@@ -140,6 +140,12 @@ class Lease:
         self.release()
 
 
+def read_lease(store: Store, key: str) -> LeaseRecord | None:
+    """Who holds the lease, or held it last; None before anybody did."""
+    record, _ = _read(store, key)
+    return record
+
+
 def _record(owner: Owner, token: str, ttl: float) -> LeaseRecord:
     return LeaseRecord(owner=owner, token=token, expires_at=time.time() + ttl)
 

@@ -15,17 +15,23 @@ COMMANDS = {
     "plan": "Show what a plan would run, with sizes and times.",
     "status": "Show how far a run is.",
     "logs": "Show the log of a run's stages.",
+    "cancel": "End a run; its stages save their state.",
     "report": "Write a run's report and show its verdict.",
+    "collect": "Bring a run's results home.",
     "runs": "List the runs in the store.",
     "models": "List, show and promote models.",
     "data": "List, show, verify and take stock of data.",
+    "gc": "Clear finished runs away from a cluster.",
     "doctor": "Check everything that could fail later.",
+    "conduct": "Conduct a run from inside a cluster.",
 }
+HIDDEN = {"conduct"}
+"""Commands that people do not call."""
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for name in COMMANDS if name not in HIDDEN]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -36,7 +42,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import ExitStack
+from typing import Any
 
 import click
 
 from wm.errors import Exit
 from wm.store import Store, open_store
 from wm.store.lease import Lease, LeaseHeld, Owner
+from wmctl.cli.cluster import platform_options
 from wmctl.launch.local import LocalLauncher, cpu_count
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
@@ -30,25 +32,55 @@ from wmctl.show.progress import LiveProgress, PlainProgress, Progress
 @click.option("--data", multiple=True, metavar="NAME=SOURCE", help="Read NAME from SOURCE instead.")
 @click.option("--set", "sets", multiple=True, metavar="A.B=C", help="Change a key of the plan.")
 @click.option("--new", is_flag=True, help="Start another run though this plan has one already.")
-@click.option("--cpus", type=click.IntRange(1), help="Processor cores to use (default: all).")
+@click.option("--cpus", type=click.IntRange(1), help="Here: processor cores to use [all].")
+@click.option(
+    "--on",
+    type=click.Choice(["local", "kubernetes"]),
+    envvar="WM_ON",
+    default="local",
+    show_default=True,
+    help="Where stages run (WM_ON).",
+)
+@click.option(
+    "--dry-run",
+    type=click.Choice(["client", "server"]),
+    help="On Kubernetes: print the objects, checked here or by the API server; submit nothing.",
+)
+@click.option("--accept", is_flag=True, help="On Kubernetes: submit what no node could run.")
+@platform_options
 @click.pass_obj
 def command(
-    store: str, plan: str, data: tuple[str, ...], sets: tuple[str, ...], new: bool, cpus: int | None
+    store: str,
+    /,
+    plan: str,
+    data: tuple[str, ...],
+    sets: tuple[str, ...],
+    new: bool,
+    cpus: int | None,
+    on: str,
+    **cluster: Any,
 ) -> int:
     """Run PLAN (a shipped plan's name or a YAML file) to its verdict.
 
-    Stages run as processes of this machine. Ctrl-C stops them after they have saved their state;
-    submitting the same plan again goes on from there and repeats nothing.
+    Here, stages run as processes of this machine: Ctrl-C stops them after they have saved their
+    state. On Kubernetes the run lives in the cluster, and this command returns at once. Either
+    way, submitting the same plan again goes on from there and repeats nothing.
 
     \b
     Examples:
       wmctl submit demo
       wmctl submit demo --data melee=replays/ --data chess=games.pgn.xz
       wmctl submit my-plan.yaml --set stages.train-chess.steps=2000
+      wmctl --store s3://bucket/wm submit demo --on kubernetes
     """
     opened = open_store(store)
     checked = load_plan(plan, data=data, sets=sets)
-    spec = submit(opened, checked, resolve(checked, model_finder(opened)), anew=new)
+    nodes = resolve(checked, model_finder(opened))
+    if on == "kubernetes":
+        from wmctl.cli.on_cluster import submit_there
+
+        return submit_there(opened, checked, nodes, anew=new, **cluster)
+    spec = submit(opened, checked, nodes, anew=new)
     state = read_state(spec, History(opened, spec.run).events)
     if state.finished and state.finished.code == Exit.OK:
         click.echo(f"{spec.run} is finished; --new runs the plan again")

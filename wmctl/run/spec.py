@@ -40,23 +40,27 @@ def submit(store: Store, plan: Plan, nodes: list[Node], *, anew: bool = False) -
     Submitting is idempotent: the same plan over the same sources is the same run until ``anew``
     asks for another. Two submissions at the same moment agree on one by a conditional write.
     """
-    digest = _digest(plan, nodes)
-    pointer = f"plans/{digest}.json"
+    pointer = f"plans/{_digest(plan, nodes)}.json"
     if not anew:
         try:
             return read_spec(store, json.loads(store.get(pointer))["run"])
         except NotFound:
             pass
-    now = time.time()
-    salt = hashlib.sha256(f"{digest}{now if anew else ''}".encode()).hexdigest()
-    run = f"{plan.name}-{time.strftime('%m%d', time.gmtime(now))}-{_base32(salt)}"
-    spec = RunSpec(run=run, plan=plan, nodes=nodes, created=now, version=version("wmctl"))
+    spec = draft(plan, nodes, anew=anew)
     try:
-        store.put(spec_key(run), spec.model_dump_json(indent=1).encode(), only_if=ABSENT)
+        store.put(spec_key(spec.run), spec.model_dump_json(indent=1).encode(), only_if=ABSENT)
     except Conflict:
-        spec = read_spec(store, run)
-    store.put(pointer, json.dumps({"run": run}).encode())
+        spec = read_spec(store, spec.run)
+    store.put(pointer, json.dumps({"run": spec.run}).encode())
     return spec
+
+
+def draft(plan: Plan, nodes: list[Node], *, anew: bool = False) -> RunSpec:
+    """The run that submitting would enter in the store."""
+    now = time.time()
+    salt = hashlib.sha256(f"{_digest(plan, nodes)}{now if anew else ''}".encode()).hexdigest()
+    run = f"{plan.name}-{time.strftime('%m%d', time.gmtime(now))}-{_base32(salt)}"
+    return RunSpec(run=run, plan=plan, nodes=nodes, created=now, version=version("wmctl"))
 
 
 def read_spec(store: Store, run: str) -> RunSpec:

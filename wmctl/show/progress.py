@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from types import TracebackType
 from typing import Protocol
@@ -35,6 +36,8 @@ REFRESH = 1.0
 PLAIN_EVERY = 15.0
 """Seconds between progress lines where output is no terminal."""
 
+logger = logging.getLogger("wm.conductor")
+
 
 class Progress(Protocol):
     """Shows a run while it goes on."""
@@ -62,7 +65,7 @@ def table(spec: RunSpec, state: RunState, store: Store) -> Table:
 
 
 class PlainProgress:
-    """Lines with the time in front; for logs and pipes."""
+    """Lines with the time in front; for pipes."""
 
     def __init__(self, spec: RunSpec, store: Store) -> None:
         self._spec, self._store = spec, store
@@ -70,7 +73,7 @@ class PlainProgress:
 
     def tell(self, event: Event) -> None:
         """Print the event."""
-        click.echo(f"{phrases.clock(event.time)} {phrases.event(event)}")
+        self._say(phrases.event(event))
 
     def tick(self, state: RunState) -> None:
         """Now and then, print how far the running stages are."""
@@ -81,7 +84,17 @@ class PlainProgress:
             if node.phase != "running":
                 continue
             if beat := read_heartbeat(self._store, self._spec.run, stage, node.attempt):
-                click.echo(f"{phrases.clock(time.time())} {stage} {phrases.heartbeat(beat)}")
+                self._say(f"{stage} {phrases.heartbeat(beat)}")
+
+    def _say(self, line: str) -> None:
+        click.echo(f"{phrases.clock(time.time())} {line}")
+
+
+class LogProgress(PlainProgress):
+    """The same lines as records of a log, whose handler knows the time."""
+
+    def _say(self, line: str) -> None:
+        logger.info("%s", line)
 
 
 class LiveProgress:

@@ -1,0 +1,112 @@
+"""``wmctl conduct``: what a run's conductor does in its pod on a cluster."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+import click
+
+from wm.errors import Exit, InputMissing, WmError, retryable
+from wm.stage.log import LogShipper, log_to_stdout
+from wm.store import Conflict, Store, open_store
+from wm.store.lease import Lease, LeaseHeld, Owner
+from wmctl.launch.kubernetes.api import Api
+from wmctl.launch.kubernetes.kinds import CONFIGMAPS
+from wmctl.launch.kubernetes.launcher import KubernetesLauncher
+from wmctl.launch.kubernetes.names import owner_name
+from wmctl.launch.kubernetes.platform import read_platform
+from wmctl.report.page import PageKeeper
+from wmctl.run.conductor import LEASE_TTL, Conductor
+from wmctl.run.history import Event, History
+from wmctl.run.spec import RunSpec, read_spec
+from wmctl.run.state import RunState, read_state
+from wmctl.show.progress import LogProgress
+
+logger = logging.getLogger("wm.conductor")
+
+ANY_CPUS = 1_000_000
+"""The cluster's scheduler, not the conductor, says how much runs at once."""
+
+
+@click.command()
+@click.argument("run")
+@click.pass_obj
+def command(store: str, run: str) -> int:
+    """Conduct RUN from inside a cluster. The Job that wmctl submit creates runs this."""
+    stopping = threading.Event()
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: stopping.set())
+    log_to_stdout()
+    opened = open_store(store)
+    earlier = {entry.key.split("/")[3] for entry in opened.list(f"runs/{run}/conductor/")}
+    prefix = f"runs/{run}/conductor/{len(earlier) + 1:02d}"
+    with (
+        tempfile.TemporaryDirectory(prefix="wm-") as folder,
+        LogShipper(opened, prefix, Path(folder) / "log.txt"),
+    ):
+        try:
+            return _conduct(opened, run, stopping)
+        except (LeaseHeld, Conflict) as error:
+            # Another conductor has the run: this one must go, and its Job must not fail.
+            logger.info("%s", error.message)
+            return Exit.PREEMPTED
+        except WmError as error:
+            logger.error("error: %s", error.message)
+            if error.hint:
+                logger.error("hint: %s", error.hint)
+            return error.code
+        except Exception:
+            logger.exception("internal error")
+            return Exit.BUG
+
+
+def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
+    spec, platform = read_spec(store, run), read_platform(store, run)
+    lease = _lease(store, spec, stopping)
+    if lease is None:
+        return Exit.PREEMPTED
+    api = Api.connect(platform.namespace)
+    owner = api.get(CONFIGMAPS, owner_name(run))
+    if owner is None:
+        raise InputMissing(
+            f"the ConfigMap {owner_name(run)} is gone; somebody has cleared {run} away",
+            hint="submit the plan again",
+        )
+    state = read_state(spec, History(store, run).events)
+    progress, page = LogProgress(spec, store), PageKeeper(store, spec)
+
+    def tell(event: Event) -> None:
+        progress.tell(event)
+        page.tell(event)
+
+    def tick(state: RunState) -> None:
+        progress.tick(state)
+        page.tick(state)
+
+    with lease, KubernetesLauncher(api, platform, spec, owner["metadata"]["uid"]) as launcher:
+        conductor = Conductor(spec, store, launcher, cpus=ANY_CPUS, tell=tell, tick=tick)
+        conductor.interrupted = stopping
+        code = conductor.run(lease, submitted=platform.submitted > state.since)
+    if stopping.is_set():
+        logger.info("stopped; the stages go on, and so does the next conductor")
+    elif retryable(code):  # the run is over; its Job must not try again
+        code = Exit.ATTEMPTS_EXHAUSTED
+    return code
+
+
+def _lease(store: Store, spec: RunSpec, stopping: threading.Event) -> Lease | None:
+    """The run's lease, waited for: a conductor that died cannot give it back."""
+    said = ""
+    while not stopping.is_set():
+        try:
+            return Lease.acquire(store, f"runs/{spec.run}/lease.json", Owner.here(), LEASE_TTL)
+        except LeaseHeld as error:
+            if error.message != said:
+                said = error.message
+                logger.info("waiting: %s", said)
+        stopping.wait(1.0)
+    return None
