@@ -7,18 +7,27 @@ from typing import Any
 
 from encoder.config import EncodeConfig
 from encoder.encode import encode
+from encoder.members import Members
+from wm.errors import Preempted
 from wm.stage import StageContext, run_stage
 
 
 def main(context: StageContext) -> dict[str, Any]:
-    """Encode what the attempt's spec says."""
-    return encode(
-        context.settings(EncodeConfig),
-        context.store,
-        context.scratch,
-        progress=context.progress,
-        stopping=context.stopping,
-    )
+    """Encode what the attempt's spec says, or this member's share of it."""
+    config = context.settings(EncodeConfig)
+    members = Members.of_attempt(context.member, config.pods, context.spec.prefix)
+    try:
+        return encode(
+            config,
+            context.store,
+            context.scratch,
+            progress=context.progress,
+            stopping=context.stopping,
+            members=members,
+        )
+    except Preempted:
+        members.blame(context.store)
+        raise
 
 
 if __name__ == "__main__":

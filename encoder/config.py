@@ -42,14 +42,18 @@ class EncodeConfig(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the data set."""
     source: str
-    """A folder, a file, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
+    """A folder, a file, an archive, ``raw:NAME`` (what ``wmctl data push`` put into the run's own
+    store), ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
     split: SplitShares = SplitShares()
     """Shares of validation and test games."""
     shard_mb: float = Field(64.0, gt=0, le=4096)
     """Games in memory before they are written, in MB (10^6 bytes): the size of a shard, and what
     the stage's memory depends on."""
     workers: int = Field(0, ge=0)
-    """Processes that parse; 0 for one per core."""
+    """Processes of each pod that parse; 0 for one per core."""
+    pods: int = Field(1, ge=1)
+    """Pods that parse on a cluster; one machine ignores it; the data set does not depend on it.
+    Every pod reads through all of a source that is one stream, and parses its share."""
     timeout_s: float = Field(60.0, gt=0)
     """Seconds after which the parsing of one input is given up."""
     melee: MeleeOptions = MeleeOptions()

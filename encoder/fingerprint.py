@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoder.config import EncodeConfig
-from encoder.sources import Source
+from encoder.file import Source
 from wm.artifacts.dataset import FORMAT, Inputs
 from wm.errors import BadData, InputMissing, Preempted
 from wm.store import NotFound, Store

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from encoder.archives import Member, is_archive, members
+from encoder.file import File, Source
 from encoder.read import Kind
-from encoder.sources import File, Source
 from encoder.streams import Damaged, decompressed, stem
 from wm.errors import BadData
 

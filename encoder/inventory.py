@@ -21,6 +21,7 @@ from wm.errors import BadData
 from wm.games.chess.options import ChessOptions
 from wm.games.game import Reason, Rejected
 from wm.games.melee.options import MeleeOptions
+from wm.store import Store
 
 EXAMPLES = 3
 """Rejected games shown for each reason."""
@@ -83,6 +84,7 @@ class Inventory(BaseModel):
 def inventory(
     paths: Sequence[Path | str],
     *,
+    store: Store | None = None,
     workers: int = 0,
     timeout: float = 60,
     melee: MeleeOptions | None = None,
@@ -91,25 +93,27 @@ def inventory(
 ) -> Inventory:
     """Read every game of the sources at ``paths`` as an encode stage would, and keep nothing.
 
-    ``workers`` 0 means one per core; ``progress`` is called with the games so far. Raises
-    InputMissing for a path that is not there.
+    ``store`` is where ``raw:NAME`` lies. ``workers`` 0 means one per core; ``progress`` is called
+    with the games so far. Raises InputMissing for a path that is not there.
     """
     count = _Count()
     reader = GameReader(melee or MeleeOptions(), chess or ChessOptions())
     with tempfile.TemporaryDirectory(prefix="wm-inventory-") as folder:
         scratch = Path(folder)
         with Isolated(reader, workers or os.cpu_count() or 1, timeout, scratch) as pool:
-            for task, answered in pool.map(answers, _tasks(paths, count.found, scratch)):
+            for task, answered in pool.map(answers, _tasks(paths, store, count.found, scratch)):
                 count.add(task, answered)
                 progress(count.games)
     return count.result()
 
 
-def _tasks(paths: Sequence[Path | str], found: Inventory, scratch: Path) -> Iterator[Task]:
+def _tasks(
+    paths: Sequence[Path | str], store: Store | None, found: Inventory, scratch: Path
+) -> Iterator[Task]:
     """Tasks of all sources; a broken archive ends with itself."""
     for number, path in enumerate(paths):
         own = scratch / str(number)
-        source = open_source(str(path), "melee", own)
+        source = open_source(str(path), "melee", own, store)
         with Inputs(source, list(Kind), own) as inputs:
             for file in source.files():
                 found.files += 1

@@ -3,6 +3,11 @@
 multiprocessing.Pool would wait for ever for a worker that dies, and an executor breaks as a whole.
 Here every worker has a pipe and a thread of its own that waits for its answer with a time limit;
 a worker that fails is killed and replaced, and its one request is answered by a :class:`Rejected`.
+
+The exception is a SIGKILL that is not ours, which on a cluster means that memory ran out. That says
+something about the machine, not about the input: a data set must not depend on how much memory its
+encoder was given, so such an input is read once more, alone among those that need it, and if the
+kernel kills its reader again the whole stage ends as :class:`OutOfMemory`.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,13 +30,19 @@ from types import TracebackType
 from typing import TypeVar
 
 from encoder.worker import BROKEN, GRACE, OK, READY, TAIL, Reader
-from wm.errors import BadConfig
+from wm.errors import BadConfig, Exit, WmError
 from wm.games.game import Reason, Rejected
 
 T = TypeVar("T")
 
 _LARGEST_ANSWER = 1 << 30
 _START = 120.0
+
+
+class OutOfMemory(WmError):
+    """The kernel killed a reader twice over the same input (137)."""
+
+    code = Exit.KILLED
 
 
 class Isolated:
@@ -67,21 +78,29 @@ class Isolated:
         self,
         work: Callable[[T, Callable[[bytes], bytes]], list[bytes | Rejected]],
         items: Iterable[T],
+        elsewhere: Callable[[T], Callable[[], list[bytes | Rejected]] | None] = lambda item: None,
     ) -> Iterator[tuple[T, list[bytes | Rejected]]]:
         """``work(item, ask)`` for every item, in threads, results in the order of the items.
 
-        ``ask(request)`` returns a worker's answer or raises :class:`Rejected`. At most four items
-        per worker are under way, so memory does not depend on how many there are.
+        ``ask(request)`` returns a worker's answer or raises :class:`Rejected`. For an item that is
+        worked on ``elsewhere`` that gives a function, which is called when its turn comes. At most
+        four items per worker are under way, so memory does not depend on how many there are.
         """
-        window: deque[tuple[T, Future[list[bytes | Rejected]]]] = deque()
+        window: deque[tuple[T, Callable[[], list[bytes | Rejected]], bool]] = deque()
+        under_way = 0
         for item in items:
-            window.append((item, self._threads.submit(self._one, work, item)))
-            if len(window) >= self._window:
-                done, future = window.popleft()
-                yield done, future.result()
+            fetch = elsewhere(item)
+            ours = fetch is None
+            wait = fetch or self._threads.submit(self._one, work, item).result
+            window.append((item, wait, ours))
+            under_way += ours
+            while under_way >= self._window:
+                done, wait, ours = window.popleft()
+                under_way -= ours
+                yield done, wait()
         while window:
-            done, future = window.popleft()
-            yield done, future.result()
+            done, wait, _ = window.popleft()
+            yield done, wait()
 
     def _one(
         self, work: Callable[[T, Callable[[bytes], bytes]], list[bytes | Rejected]], item: T
@@ -97,6 +116,7 @@ class _Worker:
     """One process, started when first needed and again whenever it fails."""
 
     _starting = threading.Lock()
+    _second_try = threading.Lock()
 
     def __init__(self, reader: Reader, timeout: float, stderr: Path) -> None:
         self._reader = reader
@@ -108,14 +128,15 @@ class _Worker:
 
     def ask(self, request: bytes) -> bytes:
         """The reader's answer; a worker killed from outside gets a second chance, as the kernel
-        may have chosen it for what others did."""
+        may have chosen it for what others did. Raises Rejected, or OutOfMemory."""
         try:
             return self._ask(request)
         except _Died as death:
             if death.signal != signal.SIGKILL:
                 raise death.verdict() from death
         try:
-            return self._ask(request)
+            with self._second_try:
+                return self._ask(request)
         except _Died as death:
             raise death.verdict() from death
 
@@ -177,7 +198,10 @@ class _Worker:
                 return pipe
         except (EOFError, OSError):
             pass
-        raise RuntimeError(f"a reader's process did not start: {self._bury().said}")
+        death = self._bury()
+        if death.signal == signal.SIGKILL:
+            raise death
+        raise RuntimeError(f"a reader's process did not start: {death.said}")
 
     def _kill(self) -> None:
         process, pipe = self._process, self._pipe
@@ -206,10 +230,13 @@ class _Died(Exception):
         self.signal = number
         self.said = said
 
-    def verdict(self) -> Rejected:
-        """What this means for the input that it was reading."""
+    def verdict(self) -> Rejected | OutOfMemory:
+        """What this means for the input that it was reading, or for the stage."""
         if self.signal == signal.SIGKILL:
-            return Rejected(Reason.UNREADABLE, "its reader was killed twice (out of memory?)")
+            return OutOfMemory(
+                "out of memory: a reader was killed twice over the same input",
+                hint="give the stage more memory, or fewer workers",
+            )
         if self.signal == signal.SIGALRM:
             return Rejected(Reason.TIMEOUT, "no answer in time")
         how = f"signal {signal.Signals(self.signal).name}" if self.signal else "an early exit"

@@ -61,7 +61,7 @@ class Packer:
 
     @property
     def done(self) -> int:
-        """Tasks that an earlier run has finished."""
+        """Tasks whose games are in finished blocks; a run that is killed goes on behind them."""
         return self._note.tasks
 
     @property
@@ -69,11 +69,11 @@ class Packer:
         """Counts so far."""
         return self._ledger.sums
 
-    def add(self, number: int, task: Task, answers: Sequence[bytes | Rejected]) -> None:
-        """Take what a reader made of task ``number``, counted from 0."""
+    def add(self, task: Task, answers: Sequence[bytes | Rejected]) -> None:
+        """Take what a reader made of the next task."""
         batches = [self._batch(answer) for answer in answers]
         if self._full(sum(b.bytes for b in batches if isinstance(b, Batch))):
-            self._write_block(number)
+            self._write_block(task.number)
         if task.kind is None:
             self._ledger.ignore(task.input)
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Where raw games lie: a folder, a file, an archive, an S3 prefix, or games made on the spot."""
+"""Where raw games lie: on this machine, in a store, or nowhere yet, as games made on the spot."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import Path
 from urllib.parse import parse_qs
 
+from encoder.file import File, Source
+from encoder.remote import RawSource, bucket_source
 from wm.errors import BadConfig, InputMissing
-from wm.store import Store, open_store
+from wm.store import Store
 
 GENERATION = 1
 """Version of the generators of made games: other games from the same seed need another number."""
@@ -20,69 +20,27 @@ GENERATION = 1
 MADE = re.compile(r"made:(?P<count>\d+)(\?(?P<query>.*))?")
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file of a source, as a listing shows it."""
+def open_source(address: str, game: str, scratch: Path, store: Store | None = None) -> Source:
+    """The source at ``address``; raises InputMissing or BadConfig.
 
-    name: str
-    """Relative to the source, parts separated by ``/``."""
-    size: int
-    """Bytes."""
-    stamp: str
-    """Changes when the file does; equal stamps mean equal content."""
-    path: Path | None
-    """Where it lies, if on this machine."""
-
-
-class Source(Protocol):
-    """Files in an order that depends on their names only."""
-
-    def files(self) -> Iterator[File]:
-        """All files; may be walked more than once."""
-        ...
-
-    def local(self, file: File) -> Path:
-        """The file's path on this machine; a remote file is downloaded."""
-        ...
-
-    def release(self, file: File) -> None:
-        """The local copy is no longer needed."""
-        ...
-
-    def read(self, file: File) -> bytes:
-        """A small file's bytes; may be called from any thread."""
-        ...
-
-    def find(self, name: str) -> File | None:
-        """The file of that name."""
-        ...
-
-    def known(self) -> str | None:
-        """The content's identity where it is known without looking at any file."""
-        ...
-
-
-def open_source(address: str, game: str, scratch: Path) -> Source:
-    """The source at ``address``; raises InputMissing or BadConfig. Made games go to ``scratch``."""
+    ``store`` is where ``raw:NAME`` lies. Made games and downloads go to ``scratch``.
+    """
     if address.startswith("made:"):
         return MadeSource(address, game, scratch / "made")
+    if address.startswith("raw:"):
+        if store is None:
+            raise BadConfig(f"{address} lies in a store", hint="say which: wmctl --store …")
+        return RawSource(store, address.removeprefix("raw:"), scratch / "source")
     if address.startswith("s3://"):
-        return _store_source(address, scratch / "source")
+        return bucket_source(address, scratch / "source")
     path = Path(address).expanduser()
     if not path.exists():
         raise InputMissing(
             f"there is no {address}",
-            hint="a source is a folder, a file, an archive, s3://bucket/prefix or made:COUNT",
+            hint="a source is a folder, a file, an archive, raw:NAME (see wmctl data push), "
+            "s3://bucket/prefix or made:COUNT",
         )
     return LocalSource(path)
-
-
-def _store_source(address: str, scratch: Path) -> StoreSource:
-    source = StoreSource(open_store(address), scratch)
-    parent, _, name = address.rpartition("/")
-    if "." in name and next(source.files(), None) is None:
-        return StoreSource(open_store(parent), scratch, only=name)
-    return source
 
 
 class LocalSource:
@@ -164,38 +122,3 @@ class MadeSource(LocalSource):
 
             write_games(part / "made.pgn", self._count, self._seed)
         part.rename(self._root)
-
-
-class StoreSource:
-    """Everything below a prefix of a bucket, or the object ``only`` there; big files are
-    downloaded one at a time."""
-
-    def __init__(self, store: Store, scratch: Path, only: str = "") -> None:
-        self._store = store
-        self._scratch = scratch
-        self._only = only
-
-    def files(self) -> Iterator[File]:
-        for entry in self._store.list(self._only):
-            if self._only and entry.key != self._only:
-                continue
-            yield File(entry.key, entry.size, f"{entry.size:x}-{entry.tag}", None)
-
-    def local(self, file: File) -> Path:
-        path = self._scratch / PurePosixPath(file.name).name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._store.download(file.name, path)
-        return path
-
-    def release(self, file: File) -> None:
-        (self._scratch / PurePosixPath(file.name).name).unlink(missing_ok=True)
-
-    def read(self, file: File) -> bytes:
-        return self._store.get(file.name)
-
-    def find(self, name: str) -> File | None:
-        entry = self._store.head(name)
-        return File(name, entry.size, f"{entry.size:x}-{entry.tag}", None) if entry else None
-
-    def known(self) -> str | None:
-        return None

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from encoder import fingerprint
+from encoder.isolate import OutOfMemory
 from encoder.pieces import PIECE
 from encoder.read import GameReader
 from tests.support.archives import COMPRESS, write_archive
@@ -143,7 +144,7 @@ def test_readers_that_crash_hang_or_lie(
     run: Run, store: Store, replays: list[Path], tmp_path: Path
 ) -> None:
     folder = folder_of(tmp_path, replays[:3])
-    for name in ("abort", "garbage", "hang", "infinite", "killed", "panic"):
+    for name in ("abort", "garbage", "hang", "infinite", "panic"):
         (folder / f"{name}.slp").write_bytes(b"x")
     result = run("melee", folder, reader=BadReplays(READER), timeout_s=4)
     assert sum(result["games"].values()) == 3
@@ -153,9 +154,19 @@ def test_readers_that_crash_hang_or_lie(
         "garbage.slp": "unreadable",
         "hang.slp": "timeout",
         "infinite.slp": "not_finite",
-        "killed.slp": "unreadable",
         "panic.slp": "parser_panic",
     }
+
+
+def test_memory_that_runs_out_is_no_verdict_on_an_input(
+    run: Run, store: Store, replays: list[Path], tmp_path: Path
+) -> None:
+    """The bytes of a data set must not depend on how much memory its encoder had."""
+    folder = folder_of(tmp_path, replays[:3])
+    (folder / "killed.slp").write_bytes(b"x")
+    with pytest.raises(OutOfMemory, match=r"out of memory: .* twice over .*killed\.slp"):
+        run("melee", folder, reader=BadReplays(READER))
+    assert not [e.key for e in store.list("datasets/") if e.key.endswith("manifest.json")]
 
 
 def test_one_game_that_breaks_its_reader_costs_one_game(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from encoder.isolate import Isolated
+from encoder.isolate import Isolated, OutOfMemory
 from encoder.worker import Reader
 from tests.support.readers import killed_once, misbehave
-from wm.errors import BadConfig
+from wm.errors import BadConfig, Exit
 from wm.games.game import Reason, Rejected
 
 Ask = Callable[[bytes], bytes]
@@ -38,7 +38,7 @@ def isolated(tmp_path: Path) -> Iterator[Callable[..., Isolated]]:
 
 
 def test_one_bad_request_among_good_ones(isolated: Callable[..., Isolated]) -> None:
-    bad = [b"panic", b"abort", b"exit", b"killed", b"trip", b"reject", b"bomb"]
+    bad = [b"panic", b"abort", b"exit", b"trip", b"reject", b"bomb"]
     items = [part for name in bad for part in (name, b"good")]
     found = list(isolated().map(ask_one, items))
     assert [item for item, _ in found] == items
@@ -55,7 +55,6 @@ def test_one_bad_request_among_good_ones(isolated: Callable[..., Isolated]) -> N
             "its reader ended by signal SIGABRT: fatal runtime error",
         ),
         b"exit": (Reason.PARSER_PANIC, "its reader ended by an early exit"),
-        b"killed": (Reason.UNREADABLE, "its reader was killed twice (out of memory?)"),
         b"trip": (Reason.UNREADABLE, "KeyError: 'stage'"),
         b"reject": (Reason.TOO_SHORT, "3 frames"),
         b"bomb": (Reason.UNREADABLE, "needs more than 4 GiB to read"),
@@ -78,6 +77,25 @@ def test_an_innocent_victim_of_the_kernel_is_read_again(
 ) -> None:
     item = str(tmp_path / "mark").encode()
     assert list(isolated(killed_once).map(ask_one, [item])) == [(item, [b"read"])]
+
+
+def test_a_reader_killed_twice_ends_the_stage_and_costs_no_input(
+    isolated: Callable[..., Isolated],
+) -> None:
+    with pytest.raises(OutOfMemory, match="killed twice over the same input") as error:
+        list(isolated(workers=2).map(ask_one, [b"good", b"killed", b"good"]))
+    assert error.value.code == Exit.KILLED
+
+
+def test_memory_that_runs_out_while_a_reader_starts_is_no_bug(
+    isolated: Callable[..., Isolated], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -KILL $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    with pytest.raises(OutOfMemory):
+        list(isolated().map(ask_one, [b"good"]))
 
 
 def test_a_library_that_is_not_installed_is_no_bad_input(
