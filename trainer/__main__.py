@@ -5,6 +5,7 @@ This process is PID 1 of the trainer's container and never imports torch.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -13,16 +14,20 @@ import time
 from typing import Any
 
 from trainer.config import TrainConfig
-from trainer.reports import read_endings, read_progress
+from trainer.ended import ended
+from trainer.pods import apart, torchrun_options
+from trainer.reports import read_progress
 from trainer.result import finished, result_of
-from wm.errors import Exit, Hang, Preempted, WmError, explain
+from wm.errors import Hang, Preempted
 from wm.stage import StageContext, run_stage
 from wm.stage.parent import PARENT
 
 POLL = 0.1
 """Seconds between looks at the workers."""
-GRACE = 60
-"""Seconds that torchrun gives workers to save their state after SIGTERM."""
+GRACE = "WM_GRACE"
+"""Environment variable: seconds from SIGTERM to SIGKILL that the platform grants; 60 if not set."""
+LAST_WORDS = 15
+"""Seconds of them that are kept for the outcome."""
 
 
 def main(ctx: StageContext) -> dict[str, Any]:
@@ -38,13 +43,13 @@ def main(ctx: StageContext) -> dict[str, Any]:
     finally:
         agent.kill()
         agent.wait()
-    return _result(agent.returncode, ctx, config)
+    return ended(agent.returncode, ctx, config)
 
 
 def _command(ctx: StageContext, config: TrainConfig) -> list[str]:
     return [
-        *(sys.executable, "-m", "trainer.agent", "--standalone"),
-        *("--nproc-per-node", str(config.processes)),
+        *(sys.executable, "-m", "trainer.agent", "--log-dir", str(ctx.scratch / "torchrun")),
+        *torchrun_options(config, ctx.spec.prefix.replace("/", ".")),
         *("-m", "trainer.worker", "--spec", ctx.url, "--scratch", str(ctx.scratch)),
     ]
 
@@ -54,53 +59,53 @@ def _environment(config: TrainConfig) -> dict[str, str]:
         PARENT: str(os.getpid()),
         "OMP_NUM_THREADS": str(config.threads),
         "PYTHONUNBUFFERED": "1",
-        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(GRACE),
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_time_to_save()),
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
     }
     if config.deterministic:
         environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     return os.environ | environment
 
 
+def _time_to_save() -> int:
+    """Seconds that torchrun gives the workers after SIGTERM before it kills them."""
+    return max(5, int(os.environ.get(GRACE, "60")) - LAST_WORDS)
+
+
 def _watch(agent: subprocess.Popen[bytes], ctx: StageContext, config: TrainConfig) -> None:
     """Until the agent ends: pass progress and the wish to stop on, and end what hangs."""
-    stopping, done, moved = False, -1, time.monotonic()
+    asked, done, moved = math.inf, -1, time.monotonic()
     while agent.poll() is None:
-        if ctx.stopping.is_set() and not stopping:
-            stopping = True
+        now = time.monotonic()
+        if ctx.stopping.is_set() and now < asked:
+            asked = now
             agent.send_signal(signal.SIGTERM)
         if progress := read_progress(ctx.scratch):
             ctx.progress(progress.done, progress.total, "steps", **progress.facts)
             if progress.done != done:
-                done, moved = progress.done, time.monotonic()
-        if time.monotonic() - moved > config.stall_s:
-            raise Hang(
-                f"no step was finished for {config.stall_s:g} s after step {max(done, 0)}",
-                hint="a new attempt goes on from the last checkpoint; raise stall_s if steps, "
-                "validations or the download of the data take longer",
+                done, moved = progress.done, now
+        if now - moved > config.stall_s:
+            raise _hang(done, config)
+        if now - asked > _time_to_save() + LAST_WORDS / 3:
+            raise Preempted(
+                "stopped from outside, and torchrun did not end in time",
+                hint="a new attempt goes on from the last checkpoint",
             )
         time.sleep(POLL)
 
 
-def _result(code: int, ctx: StageContext, config: TrainConfig) -> dict[str, Any]:
-    """The training's result, or its failure as the workers told it."""
-    endings = read_endings(ctx.scratch)
-    failed = [ending for ending in endings if ending.code != Exit.OK]
-    if len(endings) == config.processes and not failed:
-        return next(ending.result for ending in endings if ending.result)
-    code = 128 - code if code < 0 else code  # how Popen tells a signal
-    if code > 128 and code not in (Exit.PREEMPTED, Exit.HANG, Exit.DEVICE_FAULT):
-        raise _error(code, f"a training process was ended by signal {code - 128}", explain(code))
-    if failed:
-        raise _error(failed[0].code, failed[0].message, failed[0].hint)
-    if code == Exit.PREEMPTED:
-        raise Preempted("stopped from outside before the first step", hint="submit again")
-    raise _error(Exit.BUG, f"torchrun ended with code {code}", explain(Exit.BUG))
-
-
-def _error(code: int, message: str, hint: str) -> WmError:
-    error = WmError(message, hint)
-    error.code = code
-    return error
+def _hang(done: int, config: TrainConfig) -> Hang:
+    if done < 0 and apart(config):
+        return Hang(
+            f"the other pods of this training did not come within {config.stall_s:g} s",
+            hint="`wmctl status` shows what they wait for; raise stall_s if nodes take longer to "
+            "come up",
+        )
+    return Hang(
+        f"no step was finished for {config.stall_s:g} s after step {max(done, 0)}",
+        hint="a new attempt goes on from the last checkpoint; raise stall_s if steps, "
+        "validations or the download of the data take longer",
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from wm.models.config import ModelConfig
 class TrainConfig(BaseModel):
     """Everything that decides a training; two trainings of equal settings give equal weights.
 
-    On a CPU that holds bit by bit, at equal ``threads`` and ``processes``.
+    On a CPU that holds bit by bit, at equal ``threads`` and ``pods`` times ``processes``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -96,14 +96,18 @@ class TrainConfig(BaseModel):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is one."""
+    pods: int = Field(1, ge=1)
+    """Pods that train together on a cluster, each with ``processes`` workers; on one machine all
+    pods times processes workers run there. pods times processes must divide groups."""
     processes: int = Field(1, ge=1)
-    """Workers on this machine, one per GPU on CUDA; must divide groups."""
+    """Workers of a pod, one per GPU on CUDA."""
     threads: int = Field(2, ge=1)
     """CPU threads per process; sums depend on it in the last bit, so it is never guessed."""
     deterministic: bool = False
     """On CUDA, use only kernels with a fixed order of sums (slower). A CPU always does."""
     stall_s: float = Field(900, gt=0)
-    """Seconds without a finished step after which the attempt ends as hung (160)."""
+    """Seconds without a finished step, or without the other pods, after which the attempt ends as
+    hung (160)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -112,8 +116,11 @@ class TrainConfig(BaseModel):
                 f"batch {self.batch} is not a multiple of groups {self.groups}; "
                 f"take {-(-self.batch // self.groups) * self.groups}"
             )
-        if self.groups % self.processes:
-            raise ValueError(f"processes {self.processes} does not divide groups {self.groups}")
+        if self.groups % (self.pods * self.processes):
+            pods = f"pods {self.pods} times " if self.pods > 1 else ""
+            raise ValueError(
+                f"{pods}processes {self.processes} does not divide groups {self.groups}"
+            )
         if self.mode == "every" and self.burn_in >= self.length:
             raise ValueError(f"burn_in {self.burn_in} leaves nothing of length {self.length}")
         if not self.horizons or min(self.horizons) < 1:

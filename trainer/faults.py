@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 
 from wm.errors import BadConfig, Exit, WmError
 
@@ -14,7 +15,10 @@ class DeviceFault(WmError):
 
 
 class PeerLost(WmError):
-    """Another training process ended, so this one cannot go on; what ended that one is the news."""
+    """Another training process ended, so this one stands still (160); how that one ended is the
+    news."""
+
+    code = Exit.HANG
 
 
 def classify(error: Exception) -> WmError | None:
@@ -29,7 +33,8 @@ def classify(error: Exception) -> WmError | None:
         )
     if isinstance(error, torch.AcceleratorError):
         return DeviceFault(f"the GPU failed: {text.splitlines()[0]}")
-    if isinstance(error, RuntimeError) and any(sign in text for sign in _LOST):
+    lost = isinstance(error, (dist.DistNetworkError, dist.DistStoreError))
+    if lost or (isinstance(error, RuntimeError) and any(sign in text for sign in _LOST)):
         return PeerLost("another training process is gone")
     return None
 
@@ -39,5 +44,6 @@ _LOST = (
     "Connection reset by peer",
     "Broken pipe",
     "Connection refused",
+    "remote process exited",
 )
-"""What gloo and the rendezvous store say when the other side is gone."""
+"""What gloo, NCCL and the rendezvous store say when the other side is gone."""

@@ -76,6 +76,7 @@ def train(t: Training, start: int) -> dict[str, float]:
         if saving:
             save(t, done)
         if update.stop and done < t.config.steps:
+            t.team.wait()  # until it is saved: a cluster ends all pods with the first that ends
             raise Preempted(
                 f"stopped from outside after step {done} of {t.config.steps}; its state is saved",
                 hint="submit again to go on from there",

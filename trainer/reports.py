@@ -25,6 +25,8 @@ class Ending(BaseModel):
     code: int = Exit.OK
     message: str = ""
     hint: str = ""
+    lost: bool = False
+    """Whether another process ended first; how that one ended is the news."""
     result: dict[str, Any] = {}
     time: float = Field(default_factory=time.time)
     """Seconds since the epoch."""
@@ -52,11 +54,13 @@ class Progress(BaseModel):
 class ProgressFile:
     """Says how far the training is; cheap enough for every step."""
 
-    def __init__(self, folder: Path, total: int) -> None:
-        self._path, self._total = folder / "progress.json", total
+    def __init__(self, folder: Path, total: int, enabled: bool = True) -> None:
+        self._path, self._total, self._enabled = folder / "progress.json", total, enabled
         self._written = 0.0
 
     def __call__(self, done: int, facts: dict[str, Any]) -> None:
+        if not self._enabled:
+            return
         if time.monotonic() - self._written < PROGRESS_EVERY and done < self._total:
             return
         _replace(self._path, Progress(done=done, total=self._total, facts=facts).model_dump_json())

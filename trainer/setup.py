@@ -29,22 +29,25 @@ logger = logging.getLogger("wm.trainer")
 
 
 def run(address: str, scratch: Path, stopping: Stopping) -> dict[str, Any]:
-    """Train as the spec at ``address`` says; the stage's result on rank 0, else nothing."""
+    """Train as the spec at ``address`` says; the stage's result on the one that leads."""
     root, key = locate(address)
     store = open_store(root)
     spec = StageSpec.model_validate_json(store.get(key))
     config = TrainConfig.model_validate(spec.config)
-    team = join_team(config.device)
+    team = join_team(config.device, config.stall_s + 60)  # the parent gives up first
+    progress = ProgressFile(scratch, config.steps, enabled=team.first_here)
+    progress(0, {})  # the parent knows that all are here
     try:
         make_repeatable(config, team)
         data = open_data(store, config, team, scratch)
-        training = assemble(store, spec, config, team, data, stopping, scratch)
+        training = assemble(store, spec, config, team, data, stopping, progress)
         start = begin(training)
         metrics = train(training, start)
         done = max(start, config.steps)
         training.log.write("end", done)
         training.log.publish()
         card = publish(store, spec, data, training, done, metrics) if team.leads else None
+        team.wait()  # a cluster takes the training for done when the first pod ends well
     finally:
         leave_team()
     return result_of(card) if card else {}
@@ -62,11 +65,11 @@ def make_repeatable(config: TrainConfig, team: Team) -> None:
 
 
 def open_data(store: Store, config: TrainConfig, team: Team, scratch: Path) -> Dataset:
-    """The data set, downloaded once where it is not on this machine."""
-    if not team.leads:
+    """The data set, downloaded once in each pod where it is not on this machine."""
+    if not team.first_here:
         team.wait()
     data = open_dataset(store, config.data, scratch / "data")
-    if team.leads:
+    if team.first_here:
         team.wait()
     return data
 
@@ -89,7 +92,7 @@ def assemble(
     team: Team,
     data: Dataset,
     stopping: Stopping,
-    scratch: Path,
+    progress: ProgressFile,
 ) -> Training:
     """Every part of a training, the model still untrained and equal on every process."""
     model = build(config.model, data.manifest.game).to(team.device)
@@ -97,7 +100,6 @@ def assemble(
     task.prepare(model)
     optimizer, schedule = Optimizer(config, model), Schedule(config)
     ema = Ema(config, model) if config.ema else None
-    progress = ProgressFile(scratch, config.steps)
     return Training(
         config=config,
         team=team,
@@ -110,7 +112,7 @@ def assemble(
         checkpoints=Checkpoints(store, spec, config, team, model, optimizer, schedule, ema),
         log=MetricsLog(store, f"{spec.prefix}/metrics.jsonl", enabled=team.leads),
         stopping=stopping,
-        progress=progress if team.leads else lambda done, facts: None,
+        progress=progress,
     )
 
 

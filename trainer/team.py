@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from trainer.pods import first_here, leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +20,10 @@ class Team:
     rank: int
     world: int
     device: torch.device
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process writes to the store and speaks."""
-        return self.rank == 0
+    leads: bool = True
+    """Whether this process writes to the store and speaks."""
+    first_here: bool = True
+    """Whether this process does what is done once in a pod."""
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Add up ``tensor`` over all processes, in place."""
@@ -35,15 +37,18 @@ class Team:
             dist.barrier()
 
 
-def join_team(device: str) -> Team:
-    """Meet the other processes that torchrun started; ``device`` is auto, cpu or cuda."""
+def join_team(device: str, patience: float) -> Team:
+    """Meet the other processes that torchrun started; ``device`` is auto, cpu or cuda.
+
+    ``patience`` is how long one waits for another, in seconds.
+    """
     rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=patience))
     place = torch.device("cuda", local) if cuda else torch.device("cpu")
-    return Team(rank, int(os.environ["WORLD_SIZE"]), place)
+    return Team(rank, int(os.environ["WORLD_SIZE"]), place, leads(), first_here())
 
 
 def leave_team() -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.pods import leads
 from trainer.preempt import Stopping
 from trainer.reports import Ending, leave
 from wm.errors import Exit
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--spec", required=True, help="address of the attempt's spec.json")
     parser.add_argument("--scratch", required=True, type=Path, help="folder shared with the parent")
     arguments = parser.parse_args(argv)
-    if os.environ["RANK"] != "0":
+    if not leads():
         logger.setLevel(logging.ERROR)
 
     from trainer.faults import PeerLost, classify
@@ -38,13 +39,12 @@ def main(argv: Sequence[str]) -> int:
         ending = Ending(result=run(arguments.spec, arguments.scratch, stopping))
     except Exception as error:
         known = classify(error)
-        if isinstance(known, PeerLost):
-            return Exit.BUG
         if known is None:
             logger.exception("internal error")
             ending = Ending(code=Exit.BUG, message=f"{type(error).__name__}: {error}")
         else:
-            ending = Ending(code=known.code, message=known.message, hint=known.hint)
+            lost = isinstance(known, PeerLost)
+            ending = Ending(code=known.code, message=known.message, hint=known.hint, lost=lost)
     ending.write(arguments.scratch, int(os.environ["RANK"]))
     return ending.code
 

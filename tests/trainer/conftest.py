@@ -13,6 +13,7 @@ from tests.support.training import publish_chess, publish_melee, settings, write
 from trainer.config import TrainConfig
 from trainer.loop import Training
 from trainer.preempt import Stopping
+from trainer.reports import ProgressFile
 from trainer.setup import assemble, make_repeatable
 from trainer.team import Team
 from wm.artifacts.dataset import open_dataset
@@ -46,7 +47,8 @@ def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
         team = Team(0, 1, torch.device("cpu"))
         make_repeatable(config, team)
         data_set = open_dataset(store, data, tmp_path / "cache")
-        return assemble(store, spec, config, team, data_set, Stopping(), tmp_path)
+        progress = ProgressFile(tmp_path, config.steps)
+        return assemble(store, spec, config, team, data_set, Stopping(), progress)
 
     threads = torch.get_num_threads()
     yield make

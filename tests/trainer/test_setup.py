@@ -12,6 +12,7 @@ import torch
 from trainer.config import TrainConfig
 from trainer.loop import make_update
 from trainer.preempt import Stopping
+from trainer.reports import ProgressFile
 from trainer.setup import assemble, make_repeatable
 from trainer.team import Team
 from wm.artifacts.dataset import open_dataset
@@ -25,7 +26,8 @@ config = TrainConfig.model_validate(spec.config)
 team = Team(0, 1, torch.device("cpu"))
 make_repeatable(config, team)
 data = open_dataset(store, config.data, Path(root))
-make_update(assemble(store, spec, config, team, data, Stopping(), Path(root)), 0)
+progress = ProgressFile(Path(root), config.steps)
+make_update(assemble(store, spec, config, team, data, Stopping(), progress), 0)
 assert torch.are_deterministic_algorithms_enabled()
 print("torch._dynamo" in sys.modules)
 """
