@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.runs import Script, small_run
+from tests.support.runs import PLAN, Script, small_run
 from wmctl.run.decide import DecideGate, Finish, Judge, Start, Stop, next_actions
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import read_state
@@ -155,3 +155,74 @@ def test_decisions_depend_on_nothing_but_their_arguments() -> None:
     spec, script = small_run(), submitted().walk("enc")
     assert actions(spec, script) == actions(spec, script)
     assert read_state(spec, script.events) == read_state(spec, list(script.events))
+
+
+def ended(script: Script, code: int, attempt: int = 1, **detail: Any) -> Script:
+    return script.add("ended", stage="enc", attempt=attempt, code=code, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(143, ""), (137, "Evicted"), (137, "NodeLost"), (137, "Deleted")]
+)
+def test_a_stage_that_is_stopped_from_outside_is_taken_up_again_and_has_not_failed(
+    code: int, reason: str
+) -> None:
+    spec, script = small_run(attempts=1, disruptions=2), submitted()
+    for attempt in (1, 2):
+        script.add("started", stage="enc", attempt=attempt)
+        ended(script, code, attempt, reason=reason)
+        [start] = actions(spec, script)
+        assert isinstance(start, Start)
+        assert start.attempt == attempt + 1
+        assert read_state(spec, script.events).nodes["enc"].failures == 0
+    script.add("started", stage="enc", attempt=3)
+    ended(script, code, 3, reason=reason)
+    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
+
+
+def oom_run(**resources: str) -> RunSpec:
+    stages = PLAN["stages"] | {"enc": {"encode": "chess", "workers": 1, "resources": resources}}
+    return small_run(stages=stages)
+
+
+def test_what_was_killed_for_want_of_memory_is_tried_again_with_more() -> None:
+    spec, script = oom_run(memory="1Gi", memory_max="3Gi"), submitted()
+    for attempt, (given, more) in enumerate([("1Gi", "2048Mi"), ("2048Mi", "3Gi")], 1):
+        script.add("started", stage="enc", attempt=attempt, detail={"memory": given})
+        [start] = actions(spec, ended(script, 137, attempt, reason="OOMKilled"))
+        assert isinstance(start, Start)
+        assert start.resources.memory == more
+    script.add("started", stage="enc", attempt=3, detail={"memory": "3Gi"})
+    ended(script, 137, 3, reason="OOMKilled")
+    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
+
+
+def test_without_more_memory_it_is_not_tried_again() -> None:
+    spec, script = oom_run(memory="1Gi"), submitted()
+    script.add("started", stage="enc", attempt=1, detail={"memory": "1Gi"})
+    ended(script, 137, reason="OOMKilled")
+    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
+    assert read_state(spec, script.events).nodes["arena"].phase == "blocked"
+
+
+def test_another_kind_of_end_asks_for_the_same_memory_again() -> None:
+    spec, script = oom_run(memory="1Gi", memory_max="3Gi"), submitted()
+    script.add("started", stage="enc", attempt=1, detail={"memory": "1Gi"})
+    [start] = actions(spec, ended(script, 139))
+    assert isinstance(start, Start)
+    assert start.resources.memory == "1Gi"
+
+
+def test_a_cancelled_run_stops_its_stages_and_ends_until_it_is_submitted_again() -> None:
+    spec, script = small_run(), submitted()
+    script.add("started", stage="enc", attempt=1).add("cancelled", text="cancelled by ada@desk")
+    assert actions(spec, script) == [Stop("enc", 1, "cancelled by ada@desk")]
+    ended(script, 143)
+    [judge] = actions(spec, script)
+    assert judge == Judge("chess", stopped="cancelled by ada@desk before arena was done")
+    script.add("verdict", name="chess", outcome="stop", text="")
+    assert actions(spec, script) == [Finish(143, "cancelled by ada@desk")]
+    script.add("finished", code=143).add("resumed")
+    [start] = actions(spec, script)
+    assert isinstance(start, Start)
+    assert start.attempt == 2

@@ -70,7 +70,7 @@ class KubernetesLauncher:
 
     def start(self, job: StageJob) -> None:
         """Apply the attempt's object; one that is there already stays as it is."""
-        body = render(job, self._platform, self._owner_uid, deadline_s=self._deadline_s)
+        body = render(job, self._platform, self._owner_uid, active_deadline_s=self._deadline_s)
         name = body["metadata"]["name"]
         if self._find(job) is None:
             self._applied[name] = self._api.apply(body)
