@@ -1,15 +1,14 @@
 """A store in an S3 bucket, of any vendor, by boto3.
 
 Endpoint, region and credentials come from boto's own sources (``AWS_ENDPOINT_URL_S3``, profiles,
-roles and so on). Requests are retried with jitter; a body that breaks off is resumed where it
-broke. Unfinished multipart uploads are invisible, but cost space until the bucket's lifecycle
-rule removes them.
+roles and so on). Trouble is waited out as :mod:`wm.store.patience` says; a body that breaks off is
+resumed where it broke. Unfinished multipart uploads are invisible, but cost space until the
+bucket's lifecycle rule removes them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 import secrets
 import time
 from base64 import b64encode
@@ -31,6 +30,7 @@ from wm.store.checksum import check_sha256, file_sha256
 from wm.store.download import CHUNK, download_to
 from wm.store.keys import check_key, check_prefix
 from wm.store.multipart import S3Sender
+from wm.store.patience import Patience, patience_from_environment
 from wm.store.s3_errors import describe, error_code
 from wm.store.send import Told
 
@@ -39,15 +39,14 @@ if TYPE_CHECKING:
 
 MULTIPART_ABOVE = 64 << 20
 PART = 32 << 20
-LONGEST_PAUSE = 20.0
-"""Seconds between two tries of a body, at most; botocore uses the same for requests."""
 
 
 class S3Store:
     """:class:`wm.store.Store` whose objects lie below ``s3://bucket/prefix``; tags are ETags."""
 
-    def __init__(self, url: str, *, attempts: int = 6) -> None:
-        """``attempts``: tries of one request, and of a body that makes no progress."""
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
+        """``patience``: seconds that trouble with one request is waited out, and with a body that
+        makes no progress; what the environment says by default."""
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         prefix = check_prefix(prefix.strip("/"))
         if not bucket:
@@ -55,9 +54,12 @@ class S3Store:
         self.bucket = bucket
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._attempts = attempts
+        seconds = patience_from_environment() if patience is None else patience
+        self._patience = Patience(seconds, bucket)
         with self._reporting("open the store", self.url):
-            self._client = boto3.session.Session().client("s3", config=_config(attempts))
+            self._client = boto3.session.Session().client("s3", config=_config(seconds))
+        retry: Any = self._patience.needs_retry  # the stubs forget that the answer counts
+        self._client.meta.events.register("needs-retry.s3", retry)
 
     def get(self, key: str, *, sha256: str | None = None) -> bytes:
         data, _ = self.get_tagged(key)
@@ -213,7 +215,7 @@ class S3Store:
         self, key: str, response: GetObjectOutputTypeDef, start: int = 0, stop: int | None = None
     ) -> Iterator[bytes]:
         """The body's bytes; one that breaks off is asked for again from where it broke."""
-        failures = 0
+        failures, since = 0, 0.0
         while True:
             try:
                 for chunk in response["Body"].iter_chunks(CHUNK):
@@ -223,9 +225,11 @@ class S3Store:
                 return
             except (BotoCoreError, HTTPError, OSError) as error:
                 failures += 1
-                if failures >= self._attempts:
+                since = time.monotonic() if failures == 1 else since
+                pause = self._patience.pause(since, failures, error)
+                if pause is None:
                     raise self._unreachable("read", key, error) from error
-            time.sleep(random.uniform(0, min(0.5 * 2**failures, LONGEST_PAUSE)))
+            time.sleep(pause)
             response = self._open(key, start, stop, response["ETag"])
 
     def _won_unheard(self, key: str, mark: str, error: ClientError) -> Tag:
@@ -250,11 +254,11 @@ class _PastTheEnd(Exception):
     """A range that begins behind the last byte."""
 
 
-def _config(attempts: int) -> Config:
+def _config(patience: float) -> Config:
     return Config(
-        connect_timeout=10,
-        read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=min(10, max(patience, 1)),
+        read_timeout=min(60, max(patience, 10)),
+        retries={"mode": "standard", "total_max_attempts": 1},  # ours are patience's
         max_pool_connections=32,
         tcp_keepalive=True,
         s3={"addressing_style": "path"},

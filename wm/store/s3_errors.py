@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import (
@@ -31,8 +34,8 @@ CODES: dict[str, tuple[str, str]] = {
     "InvalidToken": ("the session token is not valid", "renew it, then submit again"),
     "RequestTimeTooSkewed": ("{clock}", "set this machine's clock, for example by NTP"),
     "RequestExpired": ("{clock}", "set this machine's clock, for example by NTP"),
-    "SlowDown": ("the store asked to slow down until the tries ran out", AGAIN),
-    "503": ("the store asked to slow down until the tries ran out", AGAIN),
+    "SlowDown": ("the store asks to slow down", AGAIN),
+    "503": ("the store asks to slow down", AGAIN),
     "PreconditionFailed": ("it was replaced while it was read", "try again"),
     "412": ("it was replaced while it was read", "try again"),
     "QuotaExceeded": ("the bucket's quota is used up", "free space or raise the quota"),
@@ -68,10 +71,36 @@ def describe(error: Exception, bucket: str) -> tuple[str, str]:
             return why.format(bucket=bucket, clock=_clock(error)), hint
         message = error.response.get("Error", {}).get("Message", "")
         return f"the store answered {code} {message}".strip(), AGAIN
+    if is_unknown_name(error):
+        return "there is no machine of that name", "correct AWS_ENDPOINT_URL_S3 or the DNS"
+    if is_untrusted(error):
+        return "its certificate is not trusted", "set AWS_CA_BUNDLE to its authority's file"
     for kind, why, hint in EXCEPTIONS:
         if isinstance(error, kind):
             return why, hint
     return " ".join(str(error).split()) or type(error).__name__, AGAIN
+
+
+def is_unknown_name(error: Exception) -> bool:
+    """Whether DNS knows of no such name; that it does not answer now is another error."""
+    return any(
+        isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
+        for cause in _causes(error)
+    )
+
+
+def is_untrusted(error: Exception) -> bool:
+    """Whether the server's certificate was refused."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from; botocore keeps that in an argument."""
+    while error is not None:
+        yield error
+        inner = getattr(error, "kwargs", {}).get("error")
+        inner = inner if isinstance(inner, BaseException) else None
+        error = inner or error.__cause__ or error.__context__
 
 
 def _clock(error: ClientError) -> str:

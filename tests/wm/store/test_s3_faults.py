@@ -12,23 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.retries.standard import ExponentialBackoff
 
 from tests.support.faults import Fault, FaultyProxy, faulty_proxy
 from tests.support.s3 import S3Server, free_ports
 from wm.errors import StoreUnreachable
-from wm.store import ABSENT, Conflict, open_store, s3
+from wm.store import ABSENT, Conflict, open_store, patience, s3
 from wm.store.s3 import S3Store
 
 MB = 1 << 20
+PATIENCE = 1.0
+FOR_GOOD = 10_000
+"""Times: more than anybody tries in that time."""
 
 
 @pytest.fixture
 def proxy(
     s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FaultyProxy]:
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
-    monkeypatch.setattr(s3, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE", 0.01)
     with faulty_proxy(s3_server.port) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
         yield proxy
@@ -36,8 +37,8 @@ def proxy(
 
 @pytest.fixture
 def store(proxy: FaultyProxy, s3_url: str) -> S3Store:
-    """Through the proxy, three tries."""
-    return S3Store(s3_url, attempts=3)
+    """Through the proxy, with little patience."""
+    return S3Store(s3_url, patience=PATIENCE)
 
 
 @pytest.mark.parametrize("fault", [Fault.INTERNAL, Fault.SLOW_DOWN, Fault.UNHEARD])
@@ -65,9 +66,12 @@ def test_passing_faults_are_recovered(
 
 @pytest.mark.parametrize("fault", [Fault.INTERNAL, Fault.SLOW_DOWN])
 def test_lasting_faults_end_in_one_error(store: S3Store, proxy: FaultyProxy, fault: Fault) -> None:
-    proxy.fail(fault, times=3)
+    proxy.fail(fault, times=FOR_GOOD)
+    began = time.monotonic()
     with pytest.raises(StoreUnreachable) as caught:
         store.put("runs/k", b"value")
+    assert PATIENCE <= time.monotonic() - began < PATIENCE + 2
+    proxy.heal()
     assert caught.value.message.startswith(f"cannot write runs/k at {proxy.endpoint}: the store ")
     assert "\n" not in caught.value.message
     assert list(store.list("")) == []
@@ -96,9 +100,10 @@ def test_a_download_goes_on_where_the_last_one_broke(
     data = os.urandom(4 * MB)
     store.put("k", data)
     proxy.fail(Fault.TRUNCATED, request="GET ")
-    proxy.fail(Fault.INTERNAL, times=3, request="GET ")
+    proxy.fail(Fault.INTERNAL, times=FOR_GOOD, request="GET ")
     with pytest.raises(StoreUnreachable, match="cannot read k"):
         store.download("k", tmp_path / "file")
+    proxy.heal()
     assert not (tmp_path / "file").exists()
     [part] = tmp_path.iterdir()
     assert part.stat().st_size >= MB
@@ -113,9 +118,10 @@ def test_a_part_of_another_version_is_not_gone_on_with(
 ) -> None:
     store.put("k", os.urandom(4 * MB))
     proxy.fail(Fault.TRUNCATED, request="GET ")
-    proxy.fail(Fault.INTERNAL, times=3, request="GET ")
+    proxy.fail(Fault.INTERNAL, times=FOR_GOOD, request="GET ")
     with pytest.raises(StoreUnreachable):
         store.download("k", tmp_path / "file")
+    proxy.heal()
     data = os.urandom(4 * MB)
     store.put("k", data)
     store.download("k", tmp_path / "file")
@@ -124,7 +130,7 @@ def test_a_part_of_another_version_is_not_gone_on_with(
 
 def test_a_body_that_never_comes_whole(store: S3Store, proxy: FaultyProxy) -> None:
     store.put("k", b"ab")
-    proxy.fail(Fault.TRUNCATED, times=50, request="GET ")
+    proxy.fail(Fault.TRUNCATED, times=FOR_GOOD, request="GET ")
     with pytest.raises(StoreUnreachable, match=f"cannot read k at {proxy.endpoint}: .*broke off"):
         store.get("k")
 
@@ -204,7 +210,7 @@ def test_nothing_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     with pytest.raises(StoreUnreachable, match=f"cannot read k at {endpoint}: nothing answers"):
-        S3Store(s3_url, attempts=1).get("k")
+        S3Store(s3_url, patience=0).get("k")
 
 
 @pytest.fixture
@@ -234,9 +240,10 @@ def test_a_failed_multipart_upload_is_invisible(
     store: S3Store, proxy: FaultyProxy, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(bytes(11 * MB))
-    proxy.fail(Fault.INTERNAL, times=3, request="partNumber=2")
+    proxy.fail(Fault.INTERNAL, times=FOR_GOOD, request="partNumber=2")
     with pytest.raises(StoreUnreachable, match="cannot write shards/0"):
         store.upload(tmp_path / "file", "shards/0")
+    proxy.heal()
     assert store.head("shards/0") is None
     assert list(store.list("")) == []
 
