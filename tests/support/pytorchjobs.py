@@ -39,18 +39,16 @@ def _containers(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _rename(body: dict[str, Any], old: str, new: str) -> None:
     replicas = _replicas(body)
-    replicas[new] = {**replicas.pop(old), "replicas": 1}
+    replicas[new] = replicas.pop(old)
 
 
-ALONE, ELASTIC = "train-2-processes", "train-2-pods"
+ALONE, TWO = "train-2-processes", "train-2-pods"
 
 FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "name": (ALONE, lambda b: b["metadata"].update(name="1-train"), "cannot name an object"),
     "long name": (ALONE, lambda b: b["metadata"].update(name="a" * 64), "cannot name an object"),
     "role": (ALONE, lambda b: _rename(b, "Master", "Chief"), "replicas are"),
-    "masters": (ALONE, lambda b: _replicas(b)["Master"].update(replicas=2), "one Master, not 2"),
-    "elastic": (ELASTIC, lambda b: _rename(b, "Worker", "Master"), "needs Workers"),
-    "twice": (ELASTIC, lambda b: b["spec"]["elasticPolicy"].update(nProcPerNode=2), "both set"),
+    "masters": (TWO, lambda b: _rename(b, "Worker", "Master"), "one Master, not 2"),
     "container": (ALONE, lambda b: _containers(b)[0].update(name="trainer"), "named 'pytorch'"),
     "no container": (ALONE, lambda b: _containers(b).clear(), "named 'pytorch'"),
     "image": (ALONE, lambda b: _containers(b)[0].pop("image"), "has no image"),

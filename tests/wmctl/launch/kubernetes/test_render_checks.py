@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.pytorchjobs import ALONE, ELASTIC, FAULTS, faulty, good
+from tests.support.pytorchjobs import ALONE, FAULTS, TWO, faulty, good
 from wm.errors import BadConfig
 from wmctl.launch.kubernetes.render.checks import check_pytorchjob
 
 
-@pytest.mark.parametrize("name", [ALONE, ELASTIC])
+@pytest.mark.parametrize("name", [ALONE, TWO])
 def test_what_is_rendered_is_taken(name: str) -> None:
     check_pytorchjob(good(name))
 

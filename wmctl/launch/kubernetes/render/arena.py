@@ -14,7 +14,7 @@ def render_arena(
     job: StageJob, platform: Platform, owner_uid: str | None, active_deadline_s: int | None
 ) -> dict[str, Any]:
     """The Job of an attempt at an arena."""
-    template = stage_pod(job, platform, member={"value": "0"})
+    template = stage_pod(job, platform, env=[{"name": "WM_MEMBER", "value": "0"}])
     template["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "batch/v1",

@@ -10,10 +10,8 @@ from wmctl.launch.kubernetes.names import check_name
 
 def check_pytorchjob(body: dict[str, Any]) -> None:
     """Raise :class:`BadConfig` for a PyTorchJob that the operator would refuse."""
-    name, spec = check_name(body["metadata"]["name"]), body["spec"]
-    replicas = spec["pytorchReplicaSpecs"]
+    name, replicas = check_name(body["metadata"]["name"]), body["spec"]["pytorchReplicaSpecs"]
     check_replicas(name, replicas)
-    check_elastic(name, spec)
     for role, each in replicas.items():
         check_containers(name, role, each["template"]["spec"]["containers"])
 
@@ -25,20 +23,7 @@ def check_replicas(name: str, replicas: dict[str, Any]) -> None:
     if "Master" in replicas and replicas["Master"]["replicas"] != 1:
         raise BadConfig(
             f"PyTorchJob {name}: it has one Master, not {replicas['Master']['replicas']}",
-            hint="several pods are Workers with an elasticPolicy",
-        )
-
-
-def check_elastic(name: str, spec: dict[str, Any]) -> None:
-    """Only Workers are elastic, and the number of processes is said once."""
-    elastic = spec.get("elasticPolicy")
-    if elastic is None:
-        return
-    if "Worker" not in spec["pytorchReplicaSpecs"]:
-        raise BadConfig(f"PyTorchJob {name}: an elasticPolicy needs Workers")
-    if "nProcPerNode" in elastic and "nprocPerNode" in spec:
-        raise BadConfig(
-            f"PyTorchJob {name}: nprocPerNode and elasticPolicy.nProcPerNode are both set"
+            hint="several pods are Workers without a Master",
         )
 
 

@@ -35,7 +35,7 @@ def render_encode(
 ) -> dict[str, Any]:
     """The Job of an attempt to encode."""
     member = field("metadata.annotations['batch.kubernetes.io/job-completion-index']")
-    template = stage_pod(job, platform, member={"valueFrom": member})
+    template = stage_pod(job, platform, env=[{"name": "WM_MEMBER", "valueFrom": member}])
     template["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "batch/v1",

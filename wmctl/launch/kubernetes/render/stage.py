@@ -28,9 +28,9 @@ def stage_metadata(job: StageJob, platform: Platform, owner_uid: str | None) -> 
 
 
 def stage_pod(
-    job: StageJob, platform: Platform, *, member: dict[str, Any], container: str | None = None
+    job: StageJob, platform: Platform, *, env: list[dict[str, Any]], container: str | None = None
 ) -> dict[str, Any]:
-    """Template of an attempt's pods. ``member`` says where a pod reads its index from."""
+    """Template of an attempt's pods. ``env`` has ``WM_MEMBER``, the pod's index among them."""
     gpu = job.resources.gpu
     return pod_template(
         platform,
@@ -38,7 +38,7 @@ def stage_pod(
         labels=_labels(job, platform),
         # --once: a pod that a controller makes anew must not run a finished attempt again.
         args=["--spec", job.spec, "--once"],
-        env=[{"name": "WM_MEMBER", **member}] + ([] if job.kind == "encode" else _COMPILER_CACHES),
+        env=env + ([] if job.kind == "encode" else _COMPILER_CACHES),
         resources=job.resources,
         profile=platform.profile(gpu, job.stage) if gpu else None,
         gpus=job.resources.gpus or job.processes,
