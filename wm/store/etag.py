@@ -6,6 +6,8 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 _MD5 = re.compile('"?([0-9a-f]{32}(-[0-9]+)?)"?')
@@ -14,6 +16,12 @@ _MD5 = re.compile('"?([0-9a-f]{32}(-[0-9]+)?)"?')
 def md5_of(data: bytes) -> str:
     """Hex digest; against damage on the way, not against malice."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def file_md5(path: Path) -> str:
+    """As :func:`md5_of`, of a file, in constant memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def content_md5(md5: str) -> str:
