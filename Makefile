@@ -8,12 +8,14 @@ BUILDER ?= docker
 REGISTRY ?=
 BASE ?=
 IMAGES ?= conductor encoder evaluator store trainer
-TAG ?=
+# Found once, so that `make build push` pushes what it built.
+TAG ?= $(eval TAG := $(shell $(PYTHON) docker/images.py tag))$(TAG)
 BUILD_FLAGS ?=
 PUSH_FLAGS ?=
-export BUILDER REGISTRY BASE IMAGES TAG BUILD_FLAGS PUSH_FLAGS
+export BUILDER REGISTRY BASE IMAGES BUILD_FLAGS PUSH_FLAGS
 
 .PHONY: help demo test lint format bench build push e2e clean
+.NOTPARALLEL:
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,10 +48,10 @@ bench: .venv/installed  ## time what is claimed to be fast, both sides in one ru
 	for file in benchmarks/*.py; do echo "# $$file"; $(BIN)/python $$file || exit 1; done
 
 build:  ## container images; BUILDER=docker|podman|buildah REGISTRY=... BASE=... IMAGES=...
-	$(PYTHON) docker/images.py build
+	TAG='$(TAG)' $(PYTHON) docker/images.py build
 
 push:  ## push them and record their digests in k8s/images, for wmctl and the overlays
-	$(PYTHON) docker/images.py push
+	TAG='$(TAG)' $(PYTHON) docker/images.py push
 
 e2e: .venv/installed  ## build, push, deploy to KUBECONFIG's cluster and run tests/e2e there
 	@test -n "$(KUBECONFIG)" || { echo "error: name a cluster: make e2e KUBECONFIG=... REGISTRY=..." >&2; exit 1; }

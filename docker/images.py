@@ -1,4 +1,4 @@
-"""Builds and pushes the container images: ``python docker/images.py build|push``.
+"""Builds and pushes the container images: ``python docker/images.py build|push|tag``.
 
 The settings come from the environment, as ``make build push`` hands them over: BUILDER (docker,
 podman or buildah), REGISTRY, BASE, IMAGES, BUILD_FLAGS, PUSH_FLAGS, TAG. Only the standard library
@@ -22,8 +22,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIGESTS = Path("k8s/images/kustomization.yaml")
 IMAGES = ("conductor", "encoder", "evaluator", "store", "trainer")
-CONTENT = ("constraints.txt", "docker", "encoder", "evaluator", "pyproject.toml", "trainer", "wm")
-CONTENT += ("wmctl", "LICENSE", "README.md")
+CONTENT = (
+    *("encoder", "evaluator", "trainer", "wm", "wmctl"),
+    "docker",
+    "LICENSE",
+    "README.md",
+    "constraints.txt",
+    "pyproject.toml",
+)
+"""What the images are made of."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -176,7 +183,8 @@ def _run(command: list[str]) -> list[str]:
         print(line, end="", flush=True)  # noqa: T201
         lines.append(line)
     if process.wait():
-        raise Trouble(f"{command[0]} ended with code {process.returncode}; its own words are above")
+        said = "its own words are above"
+        raise Trouble(f"{' '.join(command[:2])} ended with code {process.returncode}; {said}")
     return lines
 
 
@@ -188,7 +196,9 @@ def _output(command: list[str]) -> str:
 
 if __name__ == "__main__":
     try:
-        action = {"build": build, "push": push}[sys.argv[1]]
-        action(Settings.read(os.environ))
+        if sys.argv[1:] == ["tag"]:
+            print(version_tag())  # noqa: T201
+        else:
+            {"build": build, "push": push}[sys.argv[1]](Settings.read(os.environ))
     except Trouble as trouble:
         sys.exit(f"error: {trouble}")
