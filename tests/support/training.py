@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -72,10 +73,8 @@ def write_spec(store: Store, config: dict[str, Any], attempt: int = 1, run: str 
     return spec
 
 
-def start(root: Path, spec: StageSpec, **environment: str) -> subprocess.Popen[str]:
+def start(root: Path | str, spec: StageSpec, **environment: str) -> subprocess.Popen[str]:
     """The stage as a process of its own, as a launcher would start it."""
-    import os
-
     return subprocess.Popen(
         [sys.executable, "-m", "trainer", "--spec", f"{root}/{spec.prefix}/spec.json"],
         stdout=subprocess.PIPE,
@@ -84,6 +83,23 @@ def start(root: Path, spec: StageSpec, **environment: str) -> subprocess.Popen[s
         env=os.environ | environment,
         start_new_session=True,
     )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and the rest of the log."""
+    log, _ = process.communicate(timeout=120)
+    return process.returncode, log
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read the log up to a line that holds ``text``."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"no {text!r} in {''.join(seen)}")
 
 
 def outcome(root: Path, spec: StageSpec) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +16,12 @@ from tests.support.datasets import publish_dataset
 from tests.support.disk import small_tmpfs
 from tests.support.training import (
     chess_games,
+    finish,
     outcome,
     publish_chess,
     settings,
     start,
+    wait_for,
     write_spec,
 )
 from trainer.loop import Training, train
@@ -128,6 +129,30 @@ def test_a_training_that_stands_still_is_160_and_ended(store: Store, tmp_path: P
     until(lambda: not workers(spec, tmp_path / "store"), "what hung is still there")
 
 
+@pytest.mark.parametrize(
+    ("stuck", "message"),
+    [(-1, "without the time to save its state"), (0, "torchrun did not end in time")],
+    ids=["worker", "torchrun"],
+)
+def test_what_does_not_end_in_time_is_killed_before_the_platform_kills_all(
+    store: Store, tmp_path: Path, stuck: int, message: str
+) -> None:
+    grace, root = 20, tmp_path / "store"
+    spec = write_spec(store, settings(publish_chess(store), **LONG | {"steps": 10**6}))
+    process = start(root, spec, WM_GRACE=str(grace))
+    wait_for(process, "step 45 of")
+    os.kill(workers(spec, root)[stuck], signal.SIGSTOP)
+    process.terminate()
+    begun = time.monotonic()
+
+    code, log = finish(process)
+
+    assert code == Exit.PREEMPTED, log
+    assert time.monotonic() - begun < grace
+    assert message in outcome(root, spec).message
+    until(lambda: not workers(spec, root), "what did not end is still there")
+
+
 def test_a_bug_is_70_with_its_traceback(store: Store, tmp_path: Path) -> None:
     games = chess_games(4)
     for game in games:
@@ -177,23 +202,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB, less than one checkpoint needs."""
     with small_tmpfs(tmp_path / "disk", "1m") as folder:
         yield folder
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and the rest of the log."""
-    log, _ = process.communicate(timeout=120)
-    return process.returncode, log
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read the log up to a line that holds ``text``."""
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if text in line:
-            return
-    raise AssertionError(f"no {text!r} in {''.join(seen)}")
 
 
 def workers(spec: StageSpec, root: Path) -> list[int]:
