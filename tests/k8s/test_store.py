@@ -45,11 +45,11 @@ def test_both_files_of_the_throw_away_keys_say_the_same():
     assert "for-trying-out-only" in keys["secretKey"]
 
 
-def test_the_stores_keys_open_the_one_bucket_that_is_made():
+def test_a_misspelt_bucket_is_an_error_as_it_is_elsewhere():
     [identity] = json.loads((K8S / "overlays/dev/s3.json").read_text())["identities"]
     pod = named(DEV, "Deployment", "wm-store")["spec"]["template"]["spec"]
-    flags = dict(a.split("=") for a in pod["containers"][0]["args"])
-    assert {a.partition(":")[2] for a in identity["actions"]} == {flags["-bucket"]}
+    assert set(identity["actions"]) == {"Read", "List", "Write", "Tagging"}
+    assert "-s3.autoCreateBucket=false" in pod["containers"][0]["args"]
 
 
 def test_runs_reach_the_store_where_it_listens():
