@@ -66,9 +66,9 @@ def command(store: str, run: str | None, watch: bool, folder: Path | None, as_js
     if state.finished:
         show_outcome(opened, spec, state)
     if folder:
-        from wmctl.transfer.collect import collect_run
+        from wmctl.cli.collect import collect_and_tell
 
-        collect_run(opened, spec, folder)
+        collect_and_tell(opened, spec, folder)
     return 0
 
 

@@ -11,6 +11,7 @@ from wm.artifacts.model import ModelCard, load_card
 from wm.artifacts.result import ArenaResult
 from wm.stage.spec import Heartbeat, attempt_prefix
 from wm.store import NotFound, Store
+from wmctl.launch.kubernetes.platform import read_platform
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
@@ -52,6 +53,8 @@ class Report:
     """Arena node -> its result."""
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """Running node -> how far it is."""
+    images: dict[str, str] = field(default_factory=dict)
+    """Stage -> image by digest, as its pods ran it; empty for a run of one machine."""
 
     def as_json(self) -> dict[str, Any]:
         """The report for machines: verdicts with evidence, figures, lineage."""
@@ -78,6 +81,8 @@ class Report:
             # By way of text: JSON has no NaN, the artifact writes it as a word.
             "arenas": {n: json.loads(r.model_dump_json()) for n, r in self.arenas.items()},
             "lineage": self.lineage(),
+            "images": self.images,
+            "swept": self.state.swept.text if self.state.swept else None,
         }
 
     def lineage(self) -> list[dict[str, Any]]:
@@ -105,6 +110,11 @@ def collect(store: Store, spec: RunSpec) -> Report:
     """Read what a run has made so far."""
     state = read_state(spec, History(store, spec.run).events)
     report = Report(spec, state, {}, {}, {})
+    for node in spec.nodes:
+        if (last := state.nodes[node.name].last) and (pods := last.detail.get("pods")):
+            report.images[node.label] = pods[0].get("image", "")
+    if report.images:
+        report.images["conductor"] = read_platform(store, spec.run).images["conductor"]
     for node in spec.nodes:
         own = state.nodes[node.name]
         if own.phase == "running" and (
