@@ -27,6 +27,7 @@ from wmctl.run.spec import read_spec
 from wmctl.run.state import RunState, read_state
 
 NAMESPACE = "wm"
+BUCKET = "wm-dev"
 NODE_PORT = 30833
 
 Found = TypeVar("Found")
@@ -153,7 +154,7 @@ def connected(folder: Path, prefix: str) -> Iterator[Cluster]:
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "WM_STORE": f"s3://wm/{prefix}",
+            "WM_STORE": f"s3://{BUCKET}/{prefix}",
         }
         os.environ.update(environment)
         yield Cluster(environment, open_store(environment["WM_STORE"]))

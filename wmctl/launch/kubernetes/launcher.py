@@ -11,13 +11,15 @@ from wm.errors import WmError
 from wm.stage.spec import Kind as StageKind
 from wmctl.launch.base import Observation, Pod, StageJob
 from wmctl.launch.kubernetes.api import Api
-from wmctl.launch.kubernetes.diagnose import is_over, observe, pod_of
+from wmctl.launch.kubernetes.diagnose import observe
 from wmctl.launch.kubernetes.errors import ApiTrouble
 from wmctl.launch.kubernetes.kinds import JOBS, PODS, PYTORCHJOBS, Kind
 from wmctl.launch.kubernetes.mirror import Mirror
 from wmctl.launch.kubernetes.names import object_name
 from wmctl.launch.kubernetes.platform import Platform
+from wmctl.launch.kubernetes.pods import pod_of
 from wmctl.launch.kubernetes.render import render
+from wmctl.launch.kubernetes.workload import is_over
 from wmctl.run.spec import RunSpec
 
 KINDS: dict[StageKind, Kind] = {"encode": JOBS, "train": PYTORCHJOBS, "arena": JOBS}

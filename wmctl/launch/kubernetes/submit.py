@@ -13,12 +13,12 @@ from wm.stage.spec import attempt_prefix
 from wm.store import Store
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.api import Api
-from wmctl.launch.kubernetes.diagnose import is_over
 from wmctl.launch.kubernetes.fit import could_fit
 from wmctl.launch.kubernetes.kinds import JOBS, NODES, PYTORCHJOBS
 from wmctl.launch.kubernetes.names import conductor_name
 from wmctl.launch.kubernetes.platform import Platform, load_images, load_profiles, write_platform
 from wmctl.launch.kubernetes.render import render, render_conductor, render_owner
+from wmctl.launch.kubernetes.workload import is_over
 from wmctl.plan.graph import Node
 from wmctl.plan.model import Plan
 from wmctl.run.spec import RunSpec
