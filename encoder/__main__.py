@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from wm.early import end_on_signal
+
+    end_on_signal()
+
 import sys
 from typing import Any
 

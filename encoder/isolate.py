@@ -30,19 +30,14 @@ from types import TracebackType
 from typing import TypeVar
 
 from encoder.worker import BROKEN, GRACE, OK, READY, TAIL, Reader
-from wm.errors import BadConfig, Exit, WmError
+from wm.errors import BadConfig
 from wm.games.game import Reason, Rejected
+from wm.stage.memory import OutOfMemory
 
 T = TypeVar("T")
 
 _LARGEST_ANSWER = 1 << 30
 _START = 120.0
-
-
-class OutOfMemory(WmError):
-    """The kernel killed a reader twice over the same input (137)."""
-
-    code = Exit.KILLED
 
 
 class Isolated:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from encoder.inputs import MANY, Input, read_limited
-from encoder.isolate import OutOfMemory
 from encoder.pieces import halve, pieces
 from encoder.read import Kind, request
 from encoder.streams import Damaged
 from wm.errors import BadData
 from wm.games.game import Reason, Rejected
+from wm.stage.memory import OutOfMemory
 
 Answers = list[bytes | Rejected]
 """What readers made of one task: batches, and what could not be read."""

@@ -1,5 +1,10 @@
 """``python -m evaluator --spec URL``: run one arena attempt."""
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from wm.early import end_on_signal
+
+    end_on_signal()
+
 import sys
 
 from evaluator.config import ArenaConfig

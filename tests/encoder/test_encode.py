@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from encoder import fingerprint
-from encoder.isolate import OutOfMemory
 from encoder.pieces import PIECE
 from encoder.read import GameReader
 from tests.support.archives import COMPRESS, write_archive
@@ -26,6 +25,7 @@ from wm.games.chess.pgn import read_pgn
 from wm.games.game import Game, Reason
 from wm.games.melee.options import MeleeOptions
 from wm.games.melee.slp import read_slp
+from wm.stage.memory import OutOfMemory
 from wm.store import Store
 
 Run = Callable[..., dict[str, Any]]

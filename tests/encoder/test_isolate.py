@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from encoder.isolate import Isolated, OutOfMemory
+from encoder.isolate import Isolated
 from encoder.worker import Reader
 from tests.support.readers import killed_once, misbehave
 from wm.errors import BadConfig, Exit
 from wm.games.game import Reason, Rejected
+from wm.stage.memory import OutOfMemory
 
 Ask = Callable[[bytes], bytes]
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from wm.errors import BadConfig, first_problem
+from wm.stage.memory import MemoryWatch
 from wm.stage.spec import Heartbeat, StageSpec, member_prefix
 from wm.store import Store
 
@@ -36,6 +37,8 @@ class StageContext:
         """0 for the one that speaks for the attempt, or for the only one; then 1, 2 and so on."""
         self.stopping = threading.Event()
         """Set by SIGTERM and SIGINT: save what must be saved and raise ``Preempted``."""
+        self.memory = MemoryWatch()
+        """Whether the kernel killed a process of the attempt for want of memory."""
         self.heartbeat = Heartbeat(time=time.time())
 
     def settings(self, kind: type[Settings]) -> Settings:

@@ -16,10 +16,14 @@ from pathlib import Path
 from types import TracebackType
 
 from wm.errors import WmError
+from wm.stage.chunks import CHUNK, chunk_key, log_end
 from wm.store import Store
 
 SHIP_EVERY = 2.0
-"""Seconds between copies of the log to the store while lines come in."""
+"""Seconds between copies of new lines to the store."""
+
+LINGER = 5.0
+"""Seconds that the last lines are tried for at the end."""
 
 
 def log_to_stdout() -> None:
@@ -35,15 +39,22 @@ def log_to_stdout() -> None:
 
 
 class LogShipper:
-    """Between ``with`` and its end, copies everything written to stdout and stderr to ``key``.
+    """Between ``with`` and its end, copies what is written to stdout and stderr to the store.
 
-    A store that cannot be written does not stop the stage: the stage's own writes will say so.
+    It lands in the chunks ``<prefix>/log/…`` behind those that are there. One thread passes output
+    on and spools it, another ships it, so that a store that is away neither blocks nor stops the
+    stage; once it is back, everything follows. ``store`` should have little patience of its own.
     """
 
-    def __init__(self, store: Store, key: str, spool: Path) -> None:
-        self._store, self._key, self._spool = store, key, spool
+    def __init__(self, store: Store, prefix: str, spool: Path) -> None:
+        """``spool``: an empty folder's path; it holds what is not shipped yet."""
+        self._store, self._prefix, self._spool = store, prefix, spool
+        self._closing = threading.Event()
+        self._base: int | None = None  # where our log begins in the store's
+        self._shipped = ("", 0)  # the newest file that was shipped, and its size then
 
     def __enter__(self) -> LogShipper:
+        self._spool.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
         self._stdout, self._stderr = os.dup(1), os.dup(2)
@@ -51,8 +62,10 @@ class LogShipper:
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         os.close(writer)
-        self._thread = threading.Thread(target=self._pump, args=(reader,), daemon=True)
-        self._thread.start()
+        self._pumping = threading.Thread(target=self._pump, args=(reader,), daemon=True)
+        self._shipping = threading.Thread(target=self._ship_on, daemon=True)
+        self._pumping.start()
+        self._shipping.start()
         return self
 
     def __exit__(
@@ -66,24 +79,51 @@ class LogShipper:
         os.dup2(self._stdout, 1)
         os.dup2(self._stderr, 2)
         # A child that outlives the stage may hold the pipe open; its lines are not waited for.
-        self._thread.join(timeout=5)
+        self._pumping.join(timeout=5)
+        self._closing.set()
+        self._shipping.join(timeout=2 * LINGER)
 
     def _pump(self, reader: int) -> None:
-        shipped_at = 0.0
-        with self._spool.open("wb") as spool, os.fdopen(reader, "rb", buffering=0) as lines:
+        """Pass output on, and spool it to files named by the offset of their first byte."""
+        offset = size = 0
+        spool = -1
+        with os.fdopen(reader, "rb", buffering=0) as lines:
             while chunk := lines.read(65536):
                 with contextlib.suppress(OSError):  # nobody reads our stdout any more
                     os.write(self._stdout, chunk)
-                try:
-                    spool.write(chunk)
-                    spool.flush()
-                except OSError:  # a full disk must not stop the stage
-                    continue
-                if time.monotonic() - shipped_at > SHIP_EVERY:
-                    self._ship()
-                    shipped_at = time.monotonic()
-        self._ship()
+                with contextlib.suppress(OSError):  # a full disk must not stop the stage
+                    if spool < 0:
+                        name = self._spool / f"{offset:012d}"
+                        spool = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+                    size += os.write(spool, chunk)
+                if size >= CHUNK:
+                    os.close(spool)
+                    offset, size, spool = offset + size, 0, -1
+        if spool >= 0:
+            os.close(spool)
+
+    def _ship_on(self) -> None:
+        closing, deadline = False, 0.0
+        while not closing or time.monotonic() < deadline:
+            if not closing and (closing := self._closing.wait(SHIP_EVERY)):
+                deadline = time.monotonic() + LINGER
+            try:
+                self._ship()
+            except (WmError, OSError):
+                time.sleep(0.5)
+            else:
+                if closing:
+                    return
 
     def _ship(self) -> None:
-        with contextlib.suppress(WmError, OSError):
-            self._store.upload(self._spool, self._key)
+        """Bring the store up to date; only the newest file may still grow."""
+        if self._base is None:
+            self._base = log_end(self._store, self._prefix)
+        files = sorted(self._spool.iterdir())
+        for file in files:
+            data = file.read_bytes()
+            if self._shipped != (file.name, len(data)):
+                self._store.put(chunk_key(self._prefix, self._base + int(file.name)), data)
+                self._shipped = (file.name, len(data))
+            if file is not files[-1]:
+                file.unlink()

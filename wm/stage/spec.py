@@ -51,6 +51,8 @@ class Outcome(BaseModel):
     message: str = ""
     """What went wrong, in one sentence; empty when nothing did."""
     hint: str = ""
+    reason: str = ""
+    """One word where the code does not say it: ``OOMKilled``."""
     result: dict[str, Any] = {}
     """What the stage made: keys of artifacts and the figures that gates read."""
     started: float

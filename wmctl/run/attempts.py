@@ -10,6 +10,7 @@ import logging
 from typing import Any, Protocol
 
 from wm.errors import Exit, WmError, explain
+from wm.stage.chunks import append_missing
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import NotFound, Store
 from wmctl.launch.base import Launcher, Observation, PlatformAway, StageJob
@@ -76,9 +77,7 @@ class Attempts:
     def settle(self, seen: Observation) -> None:
         """Write down the end that the platform saw."""
         if seen.output:
-            key = f"{_prefix(seen.job)}/log.txt"
-            if self._store.head(key) is None:
-                self._store.put(key, seen.output.encode())
+            append_missing(self._store, _prefix(seen.job), seen.output.encode())
         pods = [pod.model_dump(exclude_defaults=True) for pod in seen.pods]
         self.end(
             seen.job,

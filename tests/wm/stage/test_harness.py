@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from wm.stage import Heartbeat, Outcome, StageSpec
+from wm.stage.chunks import read_log
 from wm.store import open_store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,7 +49,7 @@ def files(store: Path) -> list[Path]:
 
 
 def log(store: Path) -> str:
-    return (store / PREFIX / "log.txt").read_text()
+    return read_log(open_store(str(store)), PREFIX).decode()
 
 
 def test_a_stage_that_ends_well_leaves_outcome_log_and_heartbeat(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_further_member_leaves_its_own_log_heartbeat_and_outcome(
     assert left == {"spec.json", "product.txt", "members"}, "member 0 speaks for the attempt"
     mine = tmp_path / PREFIX / "members" / "2"
     assert Outcome.model_validate_json((mine / "outcome.json").read_text()).result["member"] == 2
-    assert "at work in s" in (mine / "log.txt").read_text()
+    assert b"at work in s" in read_log(open_store(str(tmp_path)), f"{PREFIX}/members/2")
     assert (mine / "heartbeat.json").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.cli import wmctl
 from tests.support.runs import Script, small_run
+from wm.stage.chunks import read_log
 from wm.store import open_store
 from wm.store.lease import Lease, Owner
 from wmctl.plan.graph import resolve
@@ -145,8 +146,8 @@ def test_logs_of_all_stages_name_the_stage_on_each_line(finished: Path) -> None:
 @pytest.mark.parametrize("name", ["train-chess/winner", "train-chess-winner"])
 def test_logs_of_one_stage_are_its_lines(finished: Path, name: str) -> None:
     answer = wmctl(finished, "logs", name_of(finished), name)
-    key = f"runs/{name_of(finished)}/train-chess-winner/01/log.txt"
-    assert answer.out == (finished / key).read_text()
+    prefix = f"runs/{name_of(finished)}/train-chess-winner/01"
+    assert answer.out == read_log(open_store(str(finished)), prefix).decode()
 
 
 def test_logs_followed_end_with_the_run(finished: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.runs import RESULTS, small_run
 from wm.artifacts.result import ArenaResult, Interval, Pairing, PlayerRow
+from wm.stage.chunks import read_log
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import Store, open_store
 from wm.store.lease import Lease, Owner
@@ -118,7 +119,7 @@ def test_a_killed_attempt_is_tried_again_and_its_output_kept(store: Store) -> No
     launcher = ScriptedLauncher(store, {"enc": [137]})
     assert conduct(store, small_run(), launcher) == 0
     assert launcher.started[:2] == ["r-enc-01", "r-enc-02"]
-    assert store.get("runs/r/enc/01/log.txt") == b"last words\n"
+    assert read_log(store, "runs/r/enc/01") == b"last words\n"
 
 
 def test_an_exit_code_of_zero_without_an_outcome_is_no_success(store: Store) -> None:
