@@ -1,33 +1,36 @@
-"""GPU profiles: complete, and priced with a date."""
+"""GPU profiles: what wmctl reads in them, and that nobody takes the prices for an offer."""
 
 from __future__ import annotations
 
 import re
 
-import yaml
-
 from tests.k8s.manifests import K8S
+from wmctl.launch.kubernetes.platform import load_profiles
 
-TEXT = (K8S / "profiles.yaml").read_text()
-PROFILES = yaml.safe_load(TEXT)
+PROFILES = load_profiles(K8S / "profiles.yaml")
 
 
-def test_every_profile_says_everything():
-    assert set(PROFILES) == {"h100", "a100", "l4", "t4", "fake"}
-    for name, profile in PROFILES.items():
-        keys = {"selector", "tolerations", "resource", "price_per_hour", "spot"}
-        assert set(profile) == keys, name
-        assert profile["selector"], name
-        assert profile["resource"] == "nvidia.com/gpu", name
+def test_the_profiles_and_the_nodes_that_they_ask_for():
+    assert {name: profile.node_selector for name, profile in PROFILES.items()} == {
+        "h100": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+        "h100-spot": {
+            "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
+            "karpenter.sh/capacity-type": "spot",
+        },
+        "a100": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"},
+        "l4": {"nvidia.com/gpu.product": "NVIDIA-L4"},
+        "t4": {"nvidia.com/gpu.product": "Tesla-T4"},
+        "fake": {"wm.dev/gpu": "fake"},
+    }
 
 
 def test_real_gpus_tolerate_the_taint_of_gpu_nodes_and_fake_ones_need_none():
     taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-    tolerations = {name: p["tolerations"] for name, p in PROFILES.items()}
+    tolerations = {name: profile.tolerations for name, profile in PROFILES.items()}
     assert tolerations.pop("fake") == []
     assert all(t == [taint] for t in tolerations.values())
 
 
-def test_prices_are_said_to_be_notional_and_of_when():
-    assert re.search(r"prices are notional.* 20\d\d", TEXT)
-    assert PROFILES["h100"]["price_per_hour"] > PROFILES["t4"]["price_per_hour"] > 0
+def test_every_gpu_has_a_price_that_is_said_to_be_notional_and_of_when():
+    assert re.search(r"prices are notional.* 20\d\d", (K8S / "profiles.yaml").read_text())
+    assert all(profile.price_per_hour for profile in PROFILES.values())
