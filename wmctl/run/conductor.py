@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ OUTCOMES_EVERY = 10.0
 """Seconds between looks for outcomes that the platform does not tell of."""
 START_AGAIN = 5.0
 """Seconds between tries to start a job while the platform is away."""
+LONG_WAIT = 10.0
+"""Seconds of waiting for one thing after which it is worth a line."""
 SWEEP_FOR = 150.0
 """Seconds that the last pods of a run are waited for."""
 
@@ -63,6 +66,8 @@ class Conductor:
         self._phases = PhasesFile(store, spec.run)
         self._attempts = Attempts(spec, store, launcher, self._append)
         self._looks = {"cancel": 0.0, "outcomes": time.monotonic(), "start": 0.0}
+        self._waits: dict[tuple[str, str, str], float] = {}
+        """Attempt, step and reason -> since when; infinite once it was said."""
         self.interrupted = threading.Event()
         """Set it to stop and return; the run can be taken up again. Stages are stopped too, unless
         the launcher is detached."""
@@ -123,14 +128,27 @@ class Conductor:
 
     def _show(self, seen: list[Observation]) -> None:
         """Tell people what the platform is doing, when that has changed."""
+        self._complain(seen)
         if (phases := self._phases.keep(seen, self._launcher.trouble())) is None:
             return
         if phases.trouble:
             logger.info("%s", phases.trouble)
-        for name, one in phases.stages.items():
-            last = one.steps[-1] if one.steps else None
-            if last and last.state != "done" and last.text:
-                logger.info("%s is not %s: %s; %s", name, last.name, last.text, last.advice)
+
+    def _complain(self, seen: list[Observation]) -> None:
+        """Say once what an attempt waits for, when that takes long."""
+        waits = {
+            (one.job.name, step.name, step.text): step
+            for one in seen
+            for step in one.steps[-1:]
+            if step.state != "done" and step.text
+        }
+        now = time.monotonic()
+        self._waits = {wait: self._waits.get(wait, now) for wait in waits}
+        for wait, since in self._waits.items():
+            if now - since > LONG_WAIT:
+                self._waits[wait] = math.inf
+                (job, name, text), advice = wait, waits[wait].advice
+                logger.info("%s is not %s yet: %s%s", job, name, text, advice and f" — {advice}")
 
     def _look_for_cancel(self, state: RunState) -> None:
         if state.cancelled or not self._is_time("cancel", CANCEL_EVERY):

@@ -183,7 +183,12 @@ def _belongs(pod: Body, labels: dict[str, str]) -> bool:
 
 
 def _lives(pod: Body) -> bool:
-    return pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    """Whether something of it runs or is yet to; its phase is behind its containers by a moment."""
+    status = pod.get("status", {})
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return False
+    containers = status.get("containerStatuses", [])
+    return not containers or any("terminated" not in c.get("state", {}) for c in containers)
 
 
 def _is_well(pod: Body) -> bool:
