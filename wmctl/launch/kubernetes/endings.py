@@ -99,6 +99,8 @@ def _words(job: StageJob, end: End) -> Ending:
         case "StartError" | "ContainerCannotRun":
             hint = problem(end.reason, text).advice or f"see wmctl logs {job.run} {job.stage}"
             return Ending(end.code, end.reason, f"pod {end.pod} cannot start: {text}", hint)
+        case "DeadlineExceeded":  # of the pod itself, which its kubelet keeps
+            return _deadline(job, end.code)
         case "NodeLost":
             return Ending(end.code, end.reason, f"pod {end.pod} was lost: {text}", go_on)
     message = f"pod {end.pod} was {_LOWER.get(end.reason, end.reason)}: {text or end.reason}"

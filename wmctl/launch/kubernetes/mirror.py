@@ -33,6 +33,8 @@ class _Shelf:
     kind: Kind
     objects: dict[str, Body] = field(default_factory=dict)
     """By name."""
+    gone: list[Body] = field(default_factory=list)
+    """Objects that were deleted, as they were last."""
     version: str = ""
     """Where to watch from; empty: list first."""
     contact: float = 0
@@ -94,6 +96,12 @@ class Mirror:
             objects = self._shelves[kind].objects
             return [objects[name] for name in sorted(objects)]
 
+    def gone(self, kind: Kind) -> list[Body]:
+        """What was deleted since the mirror began, as it was last: a pod that somebody deletes
+        takes its exit code and the reason with it. Do not change it."""
+        with self._lock:
+            return list(self._shelves[kind].gone)
+
     def age(self) -> float:
         """Seconds since the server last answered, for the kind that has waited longest."""
         with self._lock:
@@ -150,7 +158,9 @@ class Mirror:
     def _list(self, shelf: _Shelf) -> None:
         items, version = self._api.list(shelf.kind, self._labels)
         with self._changed:
-            shelf.objects = {item["metadata"]["name"]: item for item in items}
+            known, shelf.objects = shelf.objects, {i["metadata"]["name"]: i for i in items}
+            there = {item["metadata"]["uid"] for item in items}
+            shelf.gone += [o for o in known.values() if o["metadata"]["uid"] not in there]
             shelf.version, shelf.listed = version, True
             _answered(shelf)
             self._changed.notify_all()
@@ -159,6 +169,7 @@ class Mirror:
         with self._lock:
             if what == "DELETED":
                 shelf.objects.pop(body["metadata"]["name"], None)
+                shelf.gone.append(body)
             elif what != "BOOKMARK":
                 shelf.objects[body["metadata"]["name"]] = body
             shelf.version = body["metadata"]["resourceVersion"]
