@@ -22,7 +22,7 @@ from wm.store import Store
 from wm.store.directory import DirectoryStore
 from wm.store.keys import RESERVED
 from wmctl.report.collect import collect as read_report
-from wmctl.report.page import render
+from wmctl.report.page import publish
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec, spec_key
 from wmctl.run.state import read_state
@@ -140,10 +140,11 @@ def _datasets(store: Store, results: list[dict[str, Any]], shards: bool) -> Iter
 
 def _write_report(home: DirectoryStore, spec: RunSpec) -> tuple[Path, bool]:
     report = read_report(home, spec)
-    html, figures = render(report), json.dumps(report.as_json(), indent=1)
+    html = home.get(publish(home, report)).decode()
     page = home.root / f"{spec.run}.html"
     with reporting(page):
         page.write_text(html, encoding="utf-8")
+        figures = json.dumps(report.as_json(), indent=1)
         page.with_suffix(".json").write_text(figures, encoding="utf-8")
     return page, report.state.finished is not None
 
