@@ -60,7 +60,7 @@ def render(kubectl: str, pushed: Path) -> Callable[[str], list[Object]]:
 @pytest.fixture(scope="session")
 def cluster(kubectl: str) -> str:
     """Path of kubectl, for a cluster on which the dev overlay was applied."""
-    if "KUBECONFIG" not in os.environ:
+    if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster")
     command = [kubectl, "get", "role", "wm-conductor", "--namespace", "wm", "--output", "name"]
     if subprocess.run(command, capture_output=True, check=False).returncode:
