@@ -12,6 +12,7 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +50,13 @@ def main(context: StageContext) -> dict[str, Any]:
         raise BadData("shard 3 of the data is damaged", hint="encode it again")
     if act == "crash":
         return {"never": 1 // 0}
+    if act == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if act == "lose a child to memory":
+        child = subprocess.run(
+            [sys.executable, "-c", "print(len(b'x' * (400 << 20)))"], check=False
+        )
+        raise BadData(f"a child ended with {child.returncode}")
     if act == "wait":
         context.progress(1, 0, "waits")
         logger.info("waiting")
@@ -71,4 +79,5 @@ def main(context: StageContext) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_stage(main, "encode", sys.argv[1:], ActingConfig))
+    kind = os.environ.get("ACTING_KIND", "encode")
+    raise SystemExit(run_stage(main, kind, sys.argv[1:], ActingConfig))

@@ -88,10 +88,11 @@ def append_missing(store: Store, prefix: str, text: bytes) -> None:
 
 def _unseen(seen: bytes, text: bytes) -> bytes:
     """What of ``text`` comes after the longest run of last lines of ``seen`` that occurs in it."""
+    lines = b"\n" + text  # every line has its beginning marked
     starts = [0, *(match.end() for match in re.finditer(b"\n", seen))]
-    first = bisect_left(starts, True, key=lambda start: seen[start:] in text)
-    run = seen[starts[first] :]
-    return text[text.find(run) + len(run) :] if run.strip() else text
+    first = bisect_left(starts, True, key=lambda start: b"\n" + seen[start:] in lines)
+    run = seen[starts[first] :] if first < len(starts) else b""
+    return text[lines.find(b"\n" + run) + len(run) :] if run.strip() else text
 
 
 def _chunks(store: Store, prefix: str) -> Iterator[tuple[int, Entry]]:

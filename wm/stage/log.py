@@ -122,7 +122,7 @@ class LogShipper:
         files = sorted(self._spool.iterdir())
         for file in files:
             data = file.read_bytes()
-            if self._shipped != (file.name, len(data)):
+            if data and self._shipped != (file.name, len(data)):
                 self._store.put(chunk_key(self._prefix, self._base + int(file.name)), data)
                 self._shipped = (file.name, len(data))
             if file is not files[-1]:

@@ -92,7 +92,8 @@ class Patience:
     def _failed(self, now: float, error: Exception) -> None:
         with self._lock:
             self._failing = self._failing or now
-            if self._told or now - self._failing < SAY_AFTER:
+            # Who waits less is a bystander that tries again soon, and has its own words for it.
+            if self._told or min(now - self._failing, self.seconds) < SAY_AFTER:
                 return
             self._told = True
         why, _ = describe(error, self._bucket)
