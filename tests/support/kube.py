@@ -30,6 +30,9 @@ NAMESPACE = "wm"
 BUCKET = "wm-dev"
 NODE_PORT = 30833
 
+LONG = ("--set", "stages.train.steps=4000", "--set", "stages.train.checkpoint_every=100")
+"""A training of the small plan that lasts long enough to be hit in the middle."""
+
 Found = TypeVar("Found")
 
 
@@ -70,6 +73,11 @@ class Cluster:
     def state(self, run: str) -> RunState:
         """What the history says."""
         return read_state(read_spec(self.store, run), self.events(run))
+
+    def codes(self, run: str, stage: str) -> list[int | None]:
+        """Exit codes of the stage's attempts in order; None for 0."""
+        events = self.events(run)
+        return [e.code for e in events if e.event == "ended" and e.stage == stage]
 
     def wait_until_finished(self, run: str, seconds: float = 300) -> RunState:
         """The state at the run's end."""
@@ -113,6 +121,11 @@ def wait_for(
             return found
         time.sleep(0.5)
     raise AssertionError(f"not within {seconds:.0f} s\n{picture()}")
+
+
+def shown(what: str, began: float) -> None:
+    """Print how long it took until a person could see it."""
+    print(f"[shown] {what}: {time.monotonic() - began:.0f} s")  # noqa: T201
 
 
 @contextlib.contextmanager

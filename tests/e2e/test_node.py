@@ -1,0 +1,37 @@
+"""Faults of the node and of the control plane: their processes are stopped for a while."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.kube import LONG, Cluster, shown, stopped, wait_for
+
+pytestmark = pytest.mark.usefixtures("node")
+
+
+def test_an_api_server_that_is_away_for_a_minute_costs_nothing(
+    cluster: Cluster, small: str
+) -> None:
+    run = cluster.submit(small, "e2e-api", *LONG)
+    cluster.wait_for_step(run, "train", 300)
+    began = time.monotonic()
+    with stopped("kube-apiserver"):
+        wait_for(lambda: "no news since" in cluster.wmctl("status", run).out, 60)
+        shown("API server away", began)
+        time.sleep(max(0, 60 - (time.monotonic() - began)))
+    state = cluster.wait_until_finished(run)
+    assert not state.finished.code  # type: ignore[union-attr]
+    assert cluster.codes(run, "train") == [None]
+
+
+def test_a_node_that_does_not_report_is_shown_and_waited_for(cluster: Cluster, small: str) -> None:
+    run = cluster.submit(small, "e2e-node", "--set", "stages.train.steps=20000")
+    cluster.wait_for_step(run, "train", 300)
+    began = time.monotonic()
+    with stopped("kubelet"):
+        wait_for(lambda: "node" in cluster.wmctl("status", run).out.partition("arena")[2], 90)
+        shown("kubelet stopped", began)
+    state = cluster.wait_until_finished(run, 600)
+    assert not state.finished.code  # type: ignore[union-attr]
