@@ -6,20 +6,30 @@ The ledger is the store: an attempt's ``spec.json`` is written before it starts,
 
 from __future__ import annotations
 
-import logging
+import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wm.errors import Exit, WmError, explain
 from wm.stage.chunks import append_missing
+from wm.stage.memory import OOM_KILLED
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import NotFound, Store
-from wmctl.launch.base import Launcher, Observation, PlatformAway, StageJob
+from wmctl.launch.base import Launcher, Observation, PlatformAway, StageJob, Step
 from wmctl.run.decide import Start
 from wmctl.run.history import EventKind
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 
-logger = logging.getLogger("wm.conductor")
+START_DEADLINE = 1800.0
+"""Seconds that a platform may be away for before an attempt that it did not start is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unstarted:
+    job: StageJob
+    error: PlatformAway
+    since: float
 
 
 class Append(Protocol):
@@ -36,7 +46,7 @@ class Attempts:
         self._store = store
         self._launcher = launcher
         self._append = append
-        self._unstarted: dict[str, StageJob] = {}
+        self._unstarted: dict[str, _Unstarted] = {}
         """Stage -> its job, while the platform could not be asked to start it."""
 
     def running(self, state: RunState) -> list[StageJob]:
@@ -65,8 +75,27 @@ class Attempts:
 
     def start_again(self) -> None:
         """Try once more what the platform was away for."""
-        for job in list(self._unstarted.values()):
-            self._launch(job)
+        for waiting in list(self._unstarted.values()):
+            self._launch(waiting.job)
+
+    def unstarted(self) -> list[Observation]:
+        """What could not be started yet, and why."""
+        return [
+            Observation(
+                job=waiting.job,
+                phase="waiting",
+                steps=[
+                    Step(
+                        name="submitted",
+                        state="waiting",
+                        since=waiting.since,
+                        text=waiting.error.message,
+                        advice=waiting.error.hint,
+                    )
+                ],
+            )
+            for waiting in self._unstarted.values()
+        ]
 
     def stop(self, state: RunState, stage: str) -> None:
         """Ask the stage's attempt to save its state and end."""
@@ -113,10 +142,13 @@ class Attempts:
             hint = hint or f"see wmctl logs {job.run} {job.stage}"
         else:
             detail = outcome.result | {"peak_mb": outcome.peak_mb} | detail
-            if outcome.code and detail.get("reason") == "OOMKilled":
+            unnoticed = detail.get("reason") == OOM_KILLED and not outcome.reason
+            if outcome.code and unnoticed:
                 code = Exit.KILLED
             else:
                 code, message, hint = outcome.code, outcome.message, outcome.hint
+            if outcome.reason:
+                detail["reason"] = outcome.reason
         if code == Exit.OK:
             detail.pop("reason", None)
         self._append(
@@ -133,9 +165,12 @@ class Attempts:
         try:
             self._launcher.start(job)
         except PlatformAway as error:
-            if job.stage not in self._unstarted:
-                logger.info("%s is not started yet: %s", job.stage, error.message)
-            self._unstarted[job.stage] = job
+            known = self._unstarted.get(job.stage)
+            since = known.since if known else time.time()
+            if time.time() - since > START_DEADLINE:
+                self.end(job, Exit.ATTEMPTS_EXHAUSTED, error.message, hint=error.hint)
+            else:
+                self._unstarted[job.stage] = _Unstarted(job, error, since)
         except WmError as error:
             self.end(job, error.code, error.message, hint=error.hint)
         else:

@@ -124,7 +124,8 @@ class Conductor:
             for job in jobs:
                 if job.stage not in ended and self._attempts.has_outcome(job):
                     self._attempts.end(job, Exit.OK)
-        self._show([one for one in seen if one.job.stage not in ended])
+        unstarted = self._attempts.unstarted()
+        self._show([one for one in seen if one.job.stage not in ended] + unstarted)
 
     def _show(self, seen: list[Observation]) -> None:
         """Tell people what the platform is doing, when that has changed."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wm.errors import Exit, explain, retryable
+from wm.stage.memory import OOM_KILLED
 from wmctl.plan.graph import Node, bind, select
 from wmctl.plan.model import Gate, Resources
 from wmctl.run.history import Event
@@ -177,7 +178,7 @@ def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) 
 def _resources(node: Node, own: NodeState) -> Resources:
     """What the next attempt asks for."""
     memory = own.memory or node.resources.memory
-    if own.last and own.last.detail.get("reason") == "OOMKilled":
+    if own.last and own.last.detail.get("reason") == OOM_KILLED:
         memory = more_memory(node.resources, memory)
     cpus = node.resources.cpus or node.cpus
     return node.resources.model_copy(update={"cpus": float(cpus), "memory": memory})

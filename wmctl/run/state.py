@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wm.errors import Exit, retryable
+from wm.stage.memory import OOM_KILLED
 from wmctl.plan.graph import select
 from wmctl.plan.model import Gate, Resources, bytes_of
 from wmctl.run.history import Event
@@ -126,7 +127,7 @@ def _end(spec: RunSpec, node: NodeState, event: Event) -> None:
     else:
         node.failures += 1
         again = retryable(event.code or Exit.BUG) and node.failures < spec.plan.attempts
-    if reason == "OOMKilled" and node.memory:  # the same again would end the same way
+    if reason == OOM_KILLED and node.memory:  # the same again would end the same way
         resources = spec.node(event.stage).resources
         again = again and more_memory(resources, node.memory) != node.memory
     node.phase = "waiting" if again else "failed"
