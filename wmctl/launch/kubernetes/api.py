@@ -1,42 +1,36 @@
 """The Kubernetes API in plain dicts: what wmctl needs of it, with errors for people.
 
 Configuration and authentication come from the official client; its typed models do not, for they
-know no PyTorchJob and cost a second of start-up. Nothing here waits for ever: every call has a
+know no PyTorchJob. Nothing here waits for ever: every call has a
 time-out, and a watch ends by itself.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import urllib3
-from kubernetes import config as kube_config
-from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config.config_exception import ConfigException
-from yaml import YAMLError
 
-from wm.errors import BadConfig, InputMissing
-from wmctl.launch.kubernetes.errors import ApiUnreachable, NoNamespace, Request, refusal
+from wm.errors import InputMissing
+from wmctl.launch.kubernetes.connection import (
+    CONNECT,
+    Connection,
+    configured,
+    read_all,
+    read_lines,
+    unreachable,
+)
+from wmctl.launch.kubernetes.errors import NoNamespace, Request, refusal
 from wmctl.launch.kubernetes.events import event_time
 from wmctl.launch.kubernetes.kinds import EVENTS, PODS, Kind, kind_of
-from wmctl.launch.kubernetes.wire import cause, lines
 
 FIELD_MANAGER = "wmctl"
-CONNECT = 5.0
-"""Seconds that a connection may take."""
 READ = 30.0
 """Seconds between two bytes of an answer."""
-REBUILD = 1500.0
-"""Seconds after which the client is made anew: certificates and tokens rotate under long runs."""
-
 Body = dict[str, Any]
 Bodies = list[Body]
 _VERSION = Request("get", Kind("v1", "Version", "version", namespaced=False), "")
@@ -52,10 +46,7 @@ class Api:
     def __init__(self, configure: Callable[[], Configuration], namespace: str) -> None:
         """``configure`` says where the server is and who we are; it is asked again now and then."""
         self.namespace = namespace
-        self._configure = configure
-        self._lock = threading.Lock()
-        self._client: ApiClient | None = None
-        self._made = 0.0
+        self._connection = Connection(configure)
 
     @classmethod
     def connect(cls, namespace: str) -> Api:
@@ -63,8 +54,8 @@ class Api:
 
         Sends nothing yet: a cluster that is away is noticed by the first call.
         """
-        _configure()  # what is missing is missed now
-        return cls(_configure, namespace)
+        configured()  # what is missing is missed now
+        return cls(configured, namespace)
 
     def get(self, kind: Kind, name: str) -> Body | None:
         """The object of that name, or None."""
@@ -128,14 +119,12 @@ class Api:
         }
         response = self._send("GET", request, query, read=seconds + CONNECT)
         try:
-            for line in lines(response):
-                event = json.loads(line)
+            for line in read_lines(response):
+                event = _parse(line)
                 if event["type"] == "ERROR":
                     status = event["object"]
                     raise refusal(request, status.get("code", 500), json.dumps(status))
                 yield event
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _unreachable(error) from error
         finally:
             response.close()
 
@@ -151,7 +140,7 @@ class Api:
         query = {"container": container, "tailLines": tail, "limitBytes": limit_bytes}
         request = Request("get", PODS, self.namespace, pod)
         with self._send("GET", request, query, subresource="log") as response:
-            return _read(response).decode(errors="replace")
+            return read_all(response).decode(errors="replace")
 
     def events(self, name: str) -> Bodies:
         """Events about objects of that name, oldest first."""
@@ -200,12 +189,7 @@ class Api:
         path: str = "",
     ) -> Body:
         with self._send(method, request, query, body, content, path=path) as response:
-            data = _read(response)
-        try:
-            answer: Body = json.loads(data)
-        except ValueError as error:
-            raise _unreachable(error) from error
-        return answer
+            return _parse(read_all(response))
 
     def _send(
         self,
@@ -222,68 +206,20 @@ class Api:
         """A successful answer, its body not read yet."""
         path = path or request.kind.path(self.namespace, request.name, subresource)
         parameters = [(k, v) for k, v in (query or {}).items() if v not in ("", None)]
-        client = self._fresh_client()
-        serialised = client.param_serialize(
-            method,
-            path,
-            query_params=parameters,
-            header_params={"Accept": "application/json", "Content-Type": content},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        try:
-            answer = client.call_api(*serialised, _request_timeout=(CONNECT, read))
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unreachable(error, client) from error
-        response: urllib3.BaseHTTPResponse = answer.response
+        response = self._connection.send(method, path, parameters, body, content, read)
         if response.status < 300:
             return response
-        if response.status == 401:
-            self._client = None  # so that the next call reads the credentials anew
         with response:
-            raise refusal(request, response.status, _read(response).decode(errors="replace"))
-
-    def _fresh_client(self) -> ApiClient:
-        with self._lock:
-            if self._client is None or time.monotonic() - self._made > REBUILD:
-                configuration = self._configure()
-                # Trouble is ours to handle, and urllib3 would log each retry as a warning.
-                configuration.retries = False
-                self._client, self._made = ApiClient(configuration), time.monotonic()
-                self._client.user_agent = "wmctl"
-            return self._client
+            words = read_all(response).decode(errors="replace")
+        raise refusal(request, response.status, words)
 
 
-def _configure() -> Configuration:
-    configuration = Configuration()
+def _parse(data: str | bytes) -> Body:
     try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        else:
-            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration
-            )
-    except (ConfigException, OSError, ValueError, YAMLError) as error:
-        raise BadConfig(
-            f"no Kubernetes cluster is configured: {error}",
-            hint="set KUBECONFIG to your cluster's file; kubectl get nodes should answer",
-        ) from error
-    return configuration
-
-
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    try:
-        return response.read()
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise _unreachable(error) from error
-
-
-def _unreachable(error: Exception, client: ApiClient | None = None) -> ApiUnreachable:
-    where = f"the API server {client.configuration.host}" if client else "the API server"
-    return ApiUnreachable(
-        f"{where} does not answer: {cause(error)}",
-        hint="see whether kubectl get nodes answers, and that KUBECONFIG names your cluster",
-    )
+        parsed: Body = json.loads(data)
+    except ValueError as error:
+        raise unreachable(error) from error
+    return parsed
 
 
 def _groups(user: str) -> list[str]:
