@@ -11,7 +11,7 @@ from wmctl.launch.kubernetes.endings import Ending, ending
 from wmctl.launch.kubernetes.phases import DONE, View, climb, fall, sort_events
 from wmctl.launch.kubernetes.pods import pod_of
 from wmctl.launch.kubernetes.problems import Problem
-from wmctl.launch.kubernetes.workload import created_at, is_indexed, is_over, taken_up_at
+from wmctl.launch.kubernetes.workload import created_at, is_over, is_retried, taken_up_at
 
 __all__ = ["is_over", "observe", "pod_of"]
 
@@ -62,7 +62,7 @@ def _give_up(
     job: StageJob, view: View, problem: Problem, start_deadline_s: float, started: bool
 ) -> Ending | None:
     """The end of an attempt that will not start, or not in time."""
-    if problem.patient or (started and is_indexed(view.body)):
+    if problem.patient or (started and is_retried(view.body)):
         return None
     if problem.permanent and view.now - problem.since > PERMANENT_AFTER:
         message = f"{job.stage} cannot start: {problem.text}"

@@ -10,7 +10,7 @@ from wm.errors import EXPLANATIONS, Exit
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.pods import End, end_of
 from wmctl.launch.kubernetes.problems import problem
-from wmctl.launch.kubernetes.workload import Fate, fate, is_indexed
+from wmctl.launch.kubernetes.workload import Fate, fate, is_retried
 
 SETTLE = 10.0
 """Seconds in which news of a job and news of its pods may reach us in any order."""
@@ -44,7 +44,7 @@ def ending(
     if body is None:
         return None if alive else _deleted(job, ends, failed)
     decided = fate(body)
-    if decided is None and (is_indexed(body) or not (failed or len(ends) >= job.pods)):
+    if decided is None and (is_retried(body) or not (failed or len(ends) >= job.pods)):
         return None
     at = decided.at if decided else max(end.at for end in ends)
     patience = SETTLE + _grace(pods) if alive else SETTLE
@@ -57,7 +57,7 @@ def ending(
         return _unseen(job, decided) if decided else Ending(Exit.OK, "Completed")
     if decided and decided.too_late:
         return _too_late(job, failed)
-    return _words(job, _culprit(failed, decided, retried=is_indexed(body)))
+    return _words(job, _culprit(failed, decided, retried=is_retried(body)))
 
 
 def _culprit(failed: Sequence[End], decided: Fate | None, *, retried: bool) -> End:

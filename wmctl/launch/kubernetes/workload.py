@@ -58,9 +58,9 @@ def is_suspended(body: Body) -> bool:
     return bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend"))
 
 
-def is_indexed(body: Body) -> bool:
-    """Its members are tried again by Kubernetes, so that one's end decides nothing."""
-    return bool(body["spec"].get("completionMode") == "Indexed")
+def is_retried(body: Body) -> bool:
+    """Kubernetes itself makes its pods anew, so that the end of one decides nothing."""
+    return bool(body["kind"] == "Job" and body["spec"].get("backoffLimit", 6) != 0)
 
 
 def created_at(body: Body) -> float:
