@@ -16,7 +16,7 @@ from wm.errors import BadConfig, InputMissing, WmError
 from wmctl.launch.base import PlatformAway
 from wmctl.launch.kubernetes.kinds import Kind
 
-APPLY = "kubectl apply -k k8s/overlays/dev (or your own overlay)"
+APPLY = "kubectl apply --server-side -k k8s/overlays/dev (or your own overlay)"
 """How everything that wmctl expects in a namespace gets there."""
 
 
@@ -130,13 +130,15 @@ def _forbidden(request: Request, words: str) -> WmError:
         return _rejected(request, words)
     asked = re.search(r'User "([^"]+)" cannot (\w+) resource "([^"]+)"', words)
     user, verb, resource = asked.groups() if asked else ("you", request.verb, request.kind.plural)
-    if user.startswith("system:serviceaccount:"):
-        user = f"the service account {user}"
     where = f" in namespace {request.namespace}" if request.kind.namespaced else ""
-    return Forbidden(
-        f"{user} may not {verb} {resource}{where}",
-        hint=f"grant it: {APPLY}, or ask the cluster's administrator to",
-    )
+    if user.startswith("system:serviceaccount:"):
+        hint = f"grant it: {APPLY}"
+        return Forbidden(f"the service account {user} may not {verb} {resource}{where}", hint)
+    bind = f"kubectl -n {request.namespace} create rolebinding wm-user-NAME --role=wm-user"
+    if not request.kind.namespaced:
+        bind = "kubectl create clusterrolebinding wm-user-NAME --clusterrole=wm-user-nodes"
+    hint = f"who administers the cluster can grant it: {bind} --user={user}"
+    return Forbidden(f"{user} may not {verb} {resource}{where}", hint)
 
 
 def _missing(request: Request, words: str) -> WmError:

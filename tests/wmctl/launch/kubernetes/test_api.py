@@ -56,7 +56,15 @@ def status(message: str) -> str:
             Forbidden,
             "the service account system:serviceaccount:wm:wm-conductor may not create pytorchjobs "
             "in namespace wm",
-            "kubectl apply -k k8s/overlays/",
+            "kubectl apply --server-side -k k8s/overlays/",
+        ),
+        (
+            403,
+            'pods is forbidden: User "ada@example.org" cannot list resource "pods" in API group "" '
+            'in the namespace "wm"',
+            Forbidden,
+            "ada@example.org may not list pods in namespace wm",
+            "create rolebinding wm-user-NAME --role=wm-user --user=ada@example.org",
         ),
         (
             403,
