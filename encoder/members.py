@@ -15,7 +15,7 @@ from itertools import count
 from pydantic import ValidationError
 
 from encoder.chunks import CHUNK
-from wm.errors import BadConfig, Hang, WmError, retryable
+from wm.errors import BadConfig, Exit, Hang, WmError, retryable
 from wm.stage import Heartbeat, Outcome
 from wm.stage.context import MEMBER
 from wm.stage.spec import member_prefix
@@ -78,12 +78,17 @@ class Members:
                 outcome = Outcome.model_validate_json(text)
             except (NotFound, ValidationError):
                 continue
-            if outcome.code and not retryable(outcome.code):
+            if _final(outcome.code):
                 raise MemberFailed(member, outcome)
 
 
 ALONE = Members()
 """One process does everything."""
+
+
+def _final(code: int) -> bool:
+    """Whether a member that says so itself is not started again within the attempt."""
+    return code == Exit.KILLED or (code != Exit.OK and not retryable(code))
 
 
 class Watch:

@@ -1,9 +1,10 @@
 """Batches in order go in; shards, verdicts and at last the manifest come out.
 
-The output is a sequence of *blocks*: as many tasks as fill ``shard_mb``. A block that is full is
-written at once, one shard per split, and then ``progress/note.json`` says how many tasks are done.
-A killed stage goes on behind the last note, and as blocks depend on nothing but the order of the
-games, it ends with the same bytes as one that was never killed.
+The output is a sequence of *blocks*: as many tasks as fill ``shard_mb``, or fewer where hardly any
+game is accepted. A block that is full is written at once, one shard per split, and then
+``progress/note.json`` says how many tasks are done. A killed stage goes on behind the last note,
+and as blocks depend on nothing but what readers answered, it ends with the same bytes as one that
+was never killed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from wm.games.game import Reason, Rejected
 from wm.store import ABSENT, Conflict, NotFound, Store
 
 logger = logging.getLogger("wm.encoder")
+
+READ = 8
+"""A block ends as well when answers of so many times its size were read for it: what other members
+parsed is kept until then, and a killed stage reads it again."""
 
 
 class _Note(BaseModel):
@@ -58,6 +63,7 @@ class Packer:
             self._seen.add(np.frombuffer(ids, np.uint8).reshape(-1, 16))
         self._ledger = Ledger(scratch / "verdicts.jsonl", self._note.sums)
         self._block = Block()
+        self._read = 0  # bytes of answers since the last block
 
     @property
     def done(self) -> int:
@@ -74,6 +80,7 @@ class Packer:
         batches = [self._batch(answer) for answer in answers]
         if self._full(sum(b.bytes for b in batches if isinstance(b, Batch))):
             self._write_block(task.number)
+        self._read += sum(len(answer) for answer in answers if isinstance(answer, bytes))
         if task.kind is None:
             self._ledger.ignore(task.input)
         for batch in batches:
@@ -143,10 +150,12 @@ class Packer:
 
     def _full(self, more: int) -> bool:
         """Whether ``more`` bytes do not fit; the first block keeps the three games it needs."""
-        first = not self._note.parts
-        if self._block.games < (len(SPLITS) if first else 1):
+        size = self._config.shard_mb * 1e6
+        if not self._note.parts and self._block.games < len(SPLITS):
             return False
-        return self._block.bytes + more > self._config.shard_mb * 1e6
+        if self._read > READ * size:
+            return True
+        return self._block.games > 0 and self._block.bytes + more > size
 
     def _take(self, task: Task, batch: Batch) -> None:
         new = self._seen.add(batch.identity)
@@ -174,6 +183,7 @@ class Packer:
         self._note.tasks = tasks
         self._put("progress/note.json", self._note.model_dump_json().encode())
         self._block = Block()
+        self._read = 0
 
     def _write_shards(self) -> None:
         names = {

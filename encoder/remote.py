@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from encoder.file import File, Source
 from wm.artifacts.raw import RawFile, load_raw
-from wm.errors import InputMissing
+from wm.errors import BadData, InputMissing
 from wm.store import NotFound, Store, open_store
 
 
@@ -79,10 +80,8 @@ class RawSource:
         path = self._scratch / PurePosixPath(file.name).name
         path.parent.mkdir(parents=True, exist_ok=True)
         raw = self._files[file.name]
-        try:
+        with self._naming(raw):
             self._store.download(self._manifest.key(raw), path, sha256=raw.sha256)
-        except NotFound:
-            raise self._gone(raw) from None
         return path
 
     def release(self, file: File) -> None:
@@ -90,10 +89,8 @@ class RawSource:
 
     def read(self, file: File) -> bytes:
         raw = self._files[file.name]
-        try:
+        with self._naming(raw):
             return self._store.get(self._manifest.key(raw), sha256=raw.sha256)
-        except NotFound:
-            raise self._gone(raw) from None
 
     def find(self, name: str) -> File | None:
         return _file(self._files[name]) if name in self._files else None
@@ -104,11 +101,16 @@ class RawSource:
             content.update(f"{file.name}\0{file.stamp}\n".encode())
         return content.hexdigest()
 
-    def _gone(self, raw: RawFile) -> InputMissing:
-        return InputMissing(
-            f"{self._manifest.key(raw)} is named by its manifest but not there",
-            hint=f"push it again: wmctl data push FILES {self._manifest.name}",
-        )
+    @contextmanager
+    def _naming(self, raw: RawFile) -> Iterator[None]:
+        key = self._manifest.key(raw)
+        hint = f"push it again: wmctl data push FILES {self._manifest.name} --replace"
+        try:
+            yield
+        except NotFound:
+            raise InputMissing(f"{key} is named by its manifest but not there", hint) from None
+        except BadData as error:
+            raise BadData(f"{key} differs from its manifest", hint) from error
 
 
 def _file(raw: RawFile) -> File:

@@ -191,7 +191,7 @@ def test_a_member_that_was_preempted_is_waited_for(
         share(store, many, tmp_path, Members(0, 2, "runs/r/e/01"), patience=0.5)
 
 
-@pytest.mark.parametrize("code", [Exit.BUG, Exit.KILLED])
+@pytest.mark.parametrize("code", [Exit.BUG, Exit.KILLED, Exit.HANG])
 def test_a_stage_stopped_because_of_another_member_says_so(
     code: Exit, many: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +203,7 @@ def test_a_stage_stopped_because_of_another_member_says_so(
     spec = StageSpec(run="r", stage="e", attempt=1, kind="encode", config=config)
     context = StageContext(spec, store, "", tmp_path)
     context.stopping.set()
-    permanent = code == Exit.BUG
+    permanent = code != Exit.HANG
     with pytest.raises(MemberFailed if permanent else Preempted) as error:
         main(context)
     assert error.value.code == (code if permanent else Exit.PREEMPTED)

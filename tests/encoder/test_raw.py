@@ -89,12 +89,12 @@ def test_a_file_that_is_not_what_was_pushed(
     push(remote, "ranked", folder)
     key = raw_key("ranked", name)
     remote.put(key, remote.get(key)[:-1] + b"?")
-    with pytest.raises(BadData, match=f"raw/ranked/{name} is damaged"):
+    with pytest.raises(BadData, match=f"raw/ranked/{name} differs from its manifest"):
         run("melee", "raw:ranked", store=remote)
     remote.delete(key)
     with pytest.raises(InputMissing, match=f"{name} is named by its manifest but not") as error:
         run("melee", "raw:ranked", store=remote)
-    assert error.value.hint == "push it again: wmctl data push FILES ranked"
+    assert error.value.hint == "push it again: wmctl data push FILES ranked --replace"
 
 
 def test_a_raw_set_that_nobody_pushed(run: Run, remote: Store) -> None:

@@ -89,6 +89,25 @@ def test_a_run_goes_on_where_the_last_one_stopped(
         assert objects(other) == objects(store)
 
 
+def test_games_that_are_not_accepted_are_not_read_again(
+    run: Run, store: Store, replays: list[Path], tmp_path: Path
+) -> None:
+    """Twelve replays ten times each: there is nothing to fill a block with, but progress."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for number in range(120):
+        (folder / f"{number:03d}.slp").hardlink_to(replays[number % 12])
+    result = run("melee", folder, **SMALL)
+    assert (sum(result["games"].values()), result["rejects"]) == (12, {"duplicate": 108})
+    other = open_store(str(tmp_path / "other"))
+    with pytest.raises(_Stopped):
+        run("melee", folder, store=other, progress=_StopAfter(100), **SMALL)
+    games = _Games()
+    run("melee", folder, store=other, progress=games, **SMALL)
+    assert min(games.seen) > 75
+    assert objects(other) == objects(store)
+
+
 def test_sigterm_ends_as_preempted(store: Store, replays: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
