@@ -58,7 +58,7 @@ e2e: .venv/installed  ## build, push, deploy to KUBECONFIG's cluster and run tes
 	$(MAKE) build push
 	kubectl apply --server-side -k k8s/overlays/dev
 	kubectl --namespace wm rollout status deployment/wm-store --timeout 120s
-	$(BIN)/pytest tests/e2e $(ARGS)
+	WM_E2E=1 $(BIN)/pytest -s tests/e2e $(ARGS)
 
 clean:  ## remove what make, tests and demos made here
 	rm -rf .venv wm-store build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
