@@ -57,11 +57,11 @@ def run_stage(
         scratch = Path(folder)
         context = StageContext(spec, store, arguments.spec, scratch, member)
         stop_on_signal(context.stopping)
-        with LogShipper(aside, member_prefix(spec.prefix, member), scratch / "log"):
-            with Beating(context, aside):
-                outcome = _attempt(main, context)
+        prefix = member_prefix(spec.prefix, member)
+        with LogShipper(aside, prefix, scratch / "log"), Beating(context, aside):
+            outcome = _attempt(main, context)
             try:
-                # Within the log, which tells of a store that has to be waited for.
+                # Log and heartbeat go on meanwhile, for the store may have to be waited for.
                 data = outcome.model_dump_json(indent=1).encode()
                 store.put(context.own_key("outcome.json"), data)
             except WmError as error:

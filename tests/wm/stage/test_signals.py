@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -80,6 +81,27 @@ def test_the_handlers_are_there_before_the_imports() -> None:
         command = [sys.executable, "-c", SPY, module]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.stdout == "True\n", (module, done.stderr)
+
+
+def test_pid_1_of_a_container_heeds_sigterm(tmp_path: Path) -> None:
+    """The kernel drops a signal to PID 1 of a namespace that has no handler for it."""
+    where = address(tmp_path, "encode", {"act": "wait"})
+    stage = [sys.executable, "-m", "tests.support.acting_stage", "--spec", where]
+    for after in (0.5, 0.8, 2.0):  # while it imports, and at work
+        command = ["unshare", "--pid", "--fork", "--kill-child", *stage]
+        outside = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        while outside.poll() is None and not (inside := children.read_text().split()):
+            time.sleep(0.01)
+        if outside.poll() is not None:
+            pytest.skip("only root may make a PID namespace")
+        time.sleep(after)
+        os.kill(int(inside[0]), signal.SIGTERM)
+        said = outside.communicate(timeout=30)[0]
+        assert outside.returncode == 143, (after, said)
+        assert "Traceback" not in said
 
 
 def test_a_signal_inside_the_events_own_lock_is_no_deadlock() -> None:
