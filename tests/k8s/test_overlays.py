@@ -42,8 +42,8 @@ def test_config_maps_hold_no_secret(render: Render, overlay: str):
 
 def test_dev_runs_the_pushed_store_with_its_keys(render: Render):
     objects = render("dev")
-    deployment = named(objects, "Deployment", "wm-store")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    store = named(objects, "StatefulSet", "wm-store")
+    [container] = store["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"registry.test/wm-store@{DIGEST}"
     assert set(named(objects, "Secret", "wm-store")["data"]) == {"credentials", "s3.json"}
     assert named(objects, "ConfigMap", "wm-store")["data"] == {
@@ -54,7 +54,7 @@ def test_dev_runs_the_pushed_store_with_its_keys(render: Render):
 
 def test_production_has_no_store_and_no_secret(render: Render):
     kinds = {o["kind"] for o in render("production")}
-    assert kinds.isdisjoint({"Secret", "Deployment", "Service", "Pod"})
+    assert kinds.isdisjoint({"Secret", "StatefulSet", "Service", "Pod"})
 
 
 def test_the_overlays_change_the_quota_and_keep_what_they_do_not_name(render: Render):

@@ -11,7 +11,7 @@ DEV = load("overlays/dev/*.yaml")
 
 
 def test_the_stores_pod_meets_pod_security_restricted():
-    pod = named(DEV, "Deployment", "wm-store")["spec"]["template"]["spec"]
+    pod = named(DEV, "StatefulSet", "wm-store")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 10001
@@ -25,8 +25,13 @@ def test_the_stores_pod_meets_pod_security_restricted():
     }
 
 
+def test_applying_again_never_replaces_the_pod_that_holds_the_data():
+    spec = named(DEV, "StatefulSet", "wm-store")["spec"]
+    assert spec["updateStrategy"] == {"type": "OnDelete"}
+
+
 def test_what_the_store_is_told_to_keep_fits_its_volume():
-    pod = named(DEV, "Deployment", "wm-store")["spec"]["template"]["spec"]
+    pod = named(DEV, "StatefulSet", "wm-store")["spec"]["template"]["spec"]
     flags = dict(a.split("=") for a in pod["containers"][0]["args"])
     room = {v["name"]: v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if "emptyDir" in v}
     full = int(flags["-volume.max"]) * int(flags["-master.volumeSizeLimitMB"]) / 1024
@@ -47,7 +52,7 @@ def test_both_files_of_the_throw_away_keys_say_the_same():
 
 def test_a_misspelt_bucket_is_an_error_as_it_is_elsewhere():
     [identity] = json.loads((K8S / "overlays/dev/s3.json").read_text())["identities"]
-    pod = named(DEV, "Deployment", "wm-store")["spec"]["template"]["spec"]
+    pod = named(DEV, "StatefulSet", "wm-store")["spec"]["template"]["spec"]
     assert set(identity["actions"]) == {"Read", "List", "Write", "Tagging"}
     assert "-s3.autoCreateBucket=false" in pod["containers"][0]["args"]
 
@@ -57,7 +62,7 @@ def test_runs_reach_the_store_where_it_listens():
     [port] = service["ports"]
     [rule] = named(DEV, "NetworkPolicy", "runs-to-store")["spec"]["egress"]
     [ingress] = named(DEV, "NetworkPolicy", "store")["spec"]["ingress"]
-    labels = named(DEV, "Deployment", "wm-store")["spec"]["template"]["metadata"]["labels"]
+    labels = named(DEV, "StatefulSet", "wm-store")["spec"]["template"]["metadata"]["labels"]
     assert service["selector"].items() <= labels.items()
     assert rule["to"] == [{"podSelector": {"matchLabels": service["selector"]}}]
     assert rule["ports"] == ingress["ports"] == [{"protocol": "TCP", "port": port["port"]}]
