@@ -141,6 +141,23 @@ def test_a_builder_that_tells_no_digest_is_an_error(tmp_path: Path) -> None:
     assert not builder.digests.exists()
 
 
+def test_make_pushes_what_it_built(builder: Builder) -> None:
+    (builder.project / "Makefile").write_text((ROOT / "Makefile").read_text())
+    done = subprocess.run(
+        ["make", "-j2", "build", "push", "IMAGES=encoder store", "REGISTRY=registry.example"],
+        cwd=builder.project,
+        env={"PATH": os.environ["PATH"], "BUILDER": str(builder.path), "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [word for call in builder.calls() for word in call if ":0.1.0" in word]
+    assert (
+        names == [f"registry.example/wm-{part}:0.1.0-unknown" for part in ("encoder", "store")] * 2
+    )
+    assert set(builder.images()) == {"wm-encoder", "wm-store"}
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
