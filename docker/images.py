@@ -111,8 +111,8 @@ def version_tag() -> str:
 
 def build(settings: Settings) -> None:
     """Build the images, one after the other: those with torch share its layer."""
+    labels = {"version": version(), "revision": revision()}
     for image in settings.images:
-        labels = {"version": version(), "revision": revision()}
         command = [
             *(*settings.builder, "build", *_layers(settings), *settings.build_flags),
             *(f"--label=org.opencontainers.image.{key}={text}" for key, text in labels.items()),
