@@ -57,7 +57,7 @@ e2e: .venv/installed  ## build, push, deploy to KUBECONFIG's cluster and run tes
 	@test -n "$(KUBECONFIG)" || { echo "error: name a cluster: make e2e KUBECONFIG=... REGISTRY=..." >&2; exit 1; }
 	$(MAKE) build push
 	kubectl apply --server-side -k k8s/overlays/dev
-	kubectl --namespace wm rollout status deployment/wm-store --timeout 120s
+	kubectl --namespace wm wait statefulset/wm-store --for=jsonpath='{.status.availableReplicas}'=1 --timeout=120s
 	WM_E2E=1 $(BIN)/pytest -s tests/e2e $(ARGS)
 
 clean:  ## remove what make, tests and demos made here

@@ -34,7 +34,7 @@ def at_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if known := os.environ.get("WM_E2E_DEMO"):
         return Path(known)
     store = tmp_path_factory.mktemp("home") / "store"
-    done = run(wmctl(store, "submit", "demo"))
+    done = run(wmctl(store, "submit", "demo"), timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
     return store
 
@@ -51,7 +51,7 @@ def test_it_ends_in_two_verdicts(cluster: Cluster, demo: str) -> None:
     assert all(node.attempt == 1 for node in state.nodes.values())
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(RUN_WITHIN)
 def test_its_weights_are_those_of_the_same_run_at_home(
     cluster: Cluster, demo: str, at_home: Path
 ) -> None:

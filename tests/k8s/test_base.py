@@ -42,9 +42,9 @@ def test_stages_have_an_identity_and_neither_token_nor_role():
 
 def test_the_conductor_may_do_exactly_this():
     assert rules(named(BASE, "Role", "wm-conductor")) == {
-        "batch/jobs": WORK,
-        "kubeflow.org/pytorchjobs": WORK,
-        "/pods": "get list watch",
+        "batch/jobs": WORK.removeprefix("get "),
+        "kubeflow.org/pytorchjobs": WORK.removeprefix("get "),
+        "/pods": "list watch",
         "/pods/log": "get",
         "/events": "list",
         "/configmaps": "get",

@@ -52,8 +52,10 @@ def submit_command(store: Path) -> list[str]:
     return wmctl(store, "submit", "demo", *sets)
 
 
-def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], *, timeout: float = 170, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and keep what it printed."""
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=170, env=os.environ | environment
+        command, capture_output=True, text=True, timeout=timeout, env=os.environ | environment
     )

@@ -24,7 +24,7 @@ def metadata(
     if owner_uid is not None:
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner_name(run)}
         meta["ownerReferences"] = [
-            owner | {"uid": owner_uid, "controller": False, "blockOwnerDeletion": True}
+            owner | {"uid": owner_uid, "controller": False, "blockOwnerDeletion": False}
         ]
     return meta
 
