@@ -30,8 +30,8 @@ client.upload_file(sys.argv[1], sys.argv[2], sys.argv[3])
 WMCTL = [sys.executable, "-c", "from wmctl.cli import main; main()"]
 
 
-def measure(command: list[str], server: S3Server) -> tuple[float, float]:
-    """Seconds and peak resident memory (MB) of a process."""
+def measure(command: list[str], server: S3Server) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and peak resident memory (MB) of a process."""
     began = time.monotonic()
     process = subprocess.Popen(
         command, env=os.environ | server.environment(), stdout=subprocess.DEVNULL
@@ -39,7 +39,8 @@ def measure(command: list[str], server: S3Server) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{command} ended with {status}")
-    return time.monotonic() - began, usage.ru_maxrss * 1024 / 1e6
+    cpu = usage.ru_utime + usage.ru_stime
+    return time.monotonic() - began, cpu, usage.ru_maxrss * 1024 / 1e6
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
         with file.open("wb") as out:
             for _ in range(options.mb):
                 out.write(os.urandom(10**6))
-        measured: dict[str, list[tuple[float, float]]] = {}
+        measured: dict[str, list[tuple[float, float, float]]] = {}
         for turn in range(options.repeats):
             folder = Path(name) / f"server-{turn}"
             folder.mkdir()
@@ -67,11 +68,13 @@ def main() -> None:
                     measured.setdefault(side, []).append(measure(sides[side], server))
                 again = measure(push, server)
                 measured.setdefault("wmctl data push, all there", []).append(again)
-    print("| | seconds | MB/s | peak memory, MB |\n|---|---|---|---|")
+    print("| | seconds | MB/s | CPU seconds | peak memory, MB |\n|---|---|---|---|---|")
     for side, runs in measured.items():
         seconds = statistics.median(run[0] for run in runs)
-        peak = max(run[1] for run in runs)
-        print(f"| {side} | {seconds:.1f} | {options.mb / seconds:.0f} | {peak:.0f} |")
+        cpu = statistics.median(run[1] for run in runs)
+        peak = max(run[2] for run in runs)
+        rate = options.mb / seconds
+        print(f"| {side} | {seconds:.1f} | {rate:.0f} | {cpu:.1f} | {peak:.0f} |")
 
 
 if __name__ == "__main__":

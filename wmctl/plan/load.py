@@ -105,7 +105,7 @@ def _split(assignment: str, option: str) -> tuple[str, str]:
 
 def _absolute(source: str, folder: Path) -> str:
     """A local source as an absolute path: stages, and later submissions, may run elsewhere."""
-    if source.startswith(("s3://", "made:")):
+    if source.startswith(("s3://", "made:", "raw:")):
         return source
     return str((folder / Path(source).expanduser()).absolute())
 

@@ -57,6 +57,11 @@ def test_a_relative_source_is_made_absolute(
     assert plan.data["chess"].source == str(tmp_path / "games.pgn")
 
 
+@pytest.mark.parametrize("source", ["made:8", "raw:chess/mine", "s3://bucket/games"])
+def test_a_source_that_is_no_path_stays_as_it_is(small: str, source: str) -> None:
+    assert load_plan(small, data=[f"chess={source}"]).data["chess"].source == source
+
+
 def test_what_a_plan_file_names_lies_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,6 +257,27 @@ def test_a_push_that_was_stopped_goes_on(
     in_flight = 8 * 8 * MB + MB
     assert proxy.received <= size + in_flight
     verify_raw(open_store(s3_url), "ranked")
+
+
+PUSH_AND_TELL_PEAK = """
+import re, sys
+from pathlib import Path
+from wm.store import open_store
+from wmctl.transfer.progress import Quiet
+from wmctl.transfer.push import push
+push(open_store(sys.argv[1]), [Path(sys.argv[2])], "big", Quiet())
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def test_memory_does_not_depend_on_the_size(s3_url: str, tmp_path: Path) -> None:
+    with (tmp_path / "sparse.tar").open("wb") as sparse:
+        sparse.truncate(400 * MB)
+    command = [sys.executable, "-c", PUSH_AND_TELL_PEAK, s3_url, str(tmp_path / "sparse.tar")]
+    done = tiny.run(command)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < 300 * MB
+    assert load_raw(open_store(s3_url), "big").bytes == 400 * MB
 
 
 def test_stores_that_cannot_be_written(
