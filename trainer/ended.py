@@ -12,6 +12,7 @@ from trainer.pods import apart, local_processes
 from trainer.reports import read_endings, read_progress
 from wm.errors import Exit, Hang, Preempted, WmError, explain
 from wm.stage import Outcome, StageContext
+from wm.stage.memory import OOM_KILLED, OutOfMemory
 from wm.stage.spec import member_prefix
 from wm.store import NotFound
 
@@ -49,7 +50,10 @@ def _lost(ctx: StageContext, config: TrainConfig) -> WmError:
             outcome = _outcome(ctx, member)
             # Pods that lost each other all end as hung, which explains nothing.
             if outcome and outcome.code not in (Exit.OK, Exit.HANG):
-                return _error(outcome.code, f"pod {member}: {outcome.message}", outcome.hint)
+                message = f"pod {member}: {outcome.message}"
+                if outcome.reason == OOM_KILLED:
+                    return OutOfMemory(message, outcome.hint)
+                return _error(outcome.code, message, outcome.hint)
         time.sleep(0.5)
     return Hang(
         "another pod of this training is gone",
