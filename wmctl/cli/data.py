@@ -112,14 +112,17 @@ def verify_data(store: str, datasets: tuple[str, ...]) -> None:
 @command.command("inventory")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inventory_data(paths: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def inventory_data(store: str, paths: tuple[str, ...], as_json: bool) -> None:
     """Count the games in raw files, before they are encoded.
 
     Says what would be rejected and why. Nothing is written.
     """
     from encoder.inventory import inventory
 
-    found = inventory([_existing(path) for path in paths])
+    raw = any(path.startswith("raw:") for path in paths)
+    opened = open_store(store) if raw else None
+    found = inventory([_existing(path) for path in paths], store=opened)
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return
@@ -127,7 +130,7 @@ def inventory_data(paths: tuple[str, ...], as_json: bool) -> None:
 
 
 def _existing(path: str) -> str:
-    if not path.startswith("s3://") and not Path(path).exists():
+    if not path.startswith(("s3://", "raw:")) and not Path(path).exists():
         raise InputMissing(f"there is no file or folder {path}")
     return path
 

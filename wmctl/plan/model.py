@@ -32,7 +32,8 @@ class DataSource(_Part):
 
     game: Literal["chess", "melee"]
     source: str
-    """A path, an archive, ``s3://bucket/prefix``, or ``made:COUNT?seed=N``."""
+    """A path, an archive, ``s3://bucket/prefix``, ``raw:NAME`` (what ``wmctl data push`` put into
+    the store), or ``made:COUNT?seed=N``."""
 
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
