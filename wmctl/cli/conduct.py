@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 import click
 
 from wm.errors import Exit, InputMissing, WmError, retryable
+from wm.stage.harness import SIDE_PATIENCE
 from wm.stage.log import LogShipper, log_to_stdout
+from wm.stage.signals import stop_on_signal
 from wm.store import Conflict, Store, open_store
 from wm.store.lease import Lease, LeaseHeld, Owner
 from wmctl.launch.kubernetes.api import Api
@@ -38,15 +39,14 @@ ANY_CPUS = 1_000_000
 def command(store: str, run: str) -> int:
     """Conduct RUN from inside a cluster. The Job that wmctl submit creates runs this."""
     stopping = threading.Event()
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, lambda *_: stopping.set())
+    stop_on_signal(stopping)
     log_to_stdout()
-    opened = open_store(store)
+    opened, aside = open_store(store), open_store(store, patience=SIDE_PATIENCE)
     earlier = {entry.key.split("/")[3] for entry in opened.list(f"runs/{run}/conductor/")}
     prefix = f"runs/{run}/conductor/{len(earlier) + 1:02d}"
     with (
         tempfile.TemporaryDirectory(prefix="wm-") as folder,
-        LogShipper(opened, prefix, Path(folder) / "log.txt"),
+        LogShipper(aside, prefix, Path(folder) / "log"),
     ):
         try:
             return _conduct(opened, run, stopping)

@@ -3,120 +3,77 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from wm.errors import Exit, WmError
-from wm.store import ABSENT, Conflict, Store, open_store
-from wmctl.launch.local import cpu_count
-
-PACKAGES = {
-    "encoder": (
-        "zstandard",
-        "py7zr",
-        "peppi-py-vladfi",
-        "pyarrow",
-        "rust-pgn-reader-python-binding",
-    ),
-    "trainer": ("torch", "safetensors"),
-    "evaluator": ("torch", "safetensors", "chess"),
-}
-"""Stage -> distributions that it needs beside the conductor's."""
-
-ENOUGH_FREE = 2e9
-"""Bytes of free space below which a local run may not end."""
-
-
-class Trouble(Exception):
-    """A check that did not pass: what is wrong and the way out."""
+from wm.errors import Exit
+from wmctl.cli.cluster import platform_options
+from wmctl.doctor import here, storage
+from wmctl.doctor.check import Row, look_at
 
 
 @click.command()
+@click.argument("plan", required=False)
+@click.option(
+    "--on",
+    type=click.Choice(["local", "kubernetes"]),
+    envvar="WM_ON",
+    default="local",
+    show_default=True,
+    help="Where stages are to run (WM_ON).",
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Here: make this check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@platform_options
 @click.pass_obj
-def command(store: str, as_json: bool) -> int:
-    """Check the store, the packages and this machine; exit 0 only if a run can succeed."""
+def command(
+    store: str,
+    /,
+    plan: str | None,
+    on: str,
+    only: tuple[str, ...],
+    as_json: bool,
+    **cluster: Any,
+) -> int:
+    """Check everything that could fail later; exit 0 only if a run can succeed.
+
+    Here: the packages, this machine and the store. On Kubernetes: the API server and the rights
+    on it, the training operator, quota and nodes (against PLAN where one is given), the images,
+    and the store from here and from inside the cluster, by a Job of a few seconds.
+
+    \b
+    Examples:
+      wmctl doctor
+      wmctl doctor --on kubernetes overnight
+    """
+    if plan and on == "local":
+        raise click.UsageError("a plan is checked against a cluster: --on kubernetes")
+    if only and on == "kubernetes":
+        raise click.UsageError("--only chooses among the checks made here: --on local")
     rows = []
-    for name, check in _checks(store):
-        try:
-            passed, text = True, check()
-        except Trouble as error:
-            passed, text = False, str(error)
-        except WmError as error:
-            passed, text = False, "; ".join(filter(None, (error.message, error.hint)))
-        rows.append({"check": name, "passed": passed, "text": text})
+    for row in _rows(store, plan, on, cluster, only):
+        rows.append(row)
         if not as_json:
-            click.secho("✓ " if passed else "✗ ", fg="green" if passed else "red", nl=False)
-            click.echo(f"{name}: {text}")
+            click.secho("✓ " if row.passed else "✗ ", fg="green" if row.passed else "red", nl=False)
+            click.echo(f"{row.check}: {row.text}")
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
-    return Exit.OK if all(row["passed"] for row in rows) else Exit.BAD_CONFIG
+        click.echo(json.dumps([row.model_dump() for row in rows], indent=1, ensure_ascii=False))
+    return Exit.OK if all(row.passed for row in rows) else Exit.BAD_CONFIG
 
 
-def _checks(store: str) -> Iterator[tuple[str, Callable[[], str]]]:
-    for stage, packages in PACKAGES.items():
-        yield stage, lambda packages=packages: _packages(packages)  # type: ignore[misc]
-    yield "machine", _machine
-    yield "scratch", lambda: _free(Path(tempfile.gettempdir()))
-    yield "store", lambda: _store(open_store(store))
+def _rows(
+    store: str, plan: str | None, on: str, cluster: dict[str, Any], only: tuple[str, ...]
+) -> Iterator[Row]:
+    if on == "kubernetes":
+        from wmctl.doctor.cluster import Examination
 
-
-def _packages(packages: tuple[str, ...]) -> str:
-    found, missing = [], []
-    for package in packages:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            missing.append(package)
-    if missing:
-        raise Trouble(f"{', '.join(missing)} not installed; run make demo or install wmctl[all]")
-    return ", ".join(found)
-
-
-def _machine() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return f"{cpu_count()} cores, {memory:.1f} GB of memory, {_gpus()}"
-
-
-def _gpus() -> str:
-    # Asked without torch: importing it takes seconds.
-    count = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    return f"{count} GPUs" if count else "no GPU"
-
-
-def _free(folder: Path) -> str:
-    free = shutil.disk_usage(folder).free
-    if free < ENOUGH_FREE:
-        raise Trouble(f"only {free / 1e9:.1f} GB free in {folder}; make room or set TMPDIR")
-    return f"{free / 1e9:.1f} GB free in {folder}"
-
-
-def _store(store: Store) -> str:
-    """Write, read, list, refuse a second writer, delete: what a run will need."""
-    key = f"doctor/{secrets.token_hex(8)}"
-    before = time.time()
-    store.put(key, b"hello", only_if=ABSENT)
-    try:
-        try:
-            store.put(key, b"twice", only_if=ABSENT)
-        except Conflict:
-            pass
-        else:
-            raise Trouble(f"{store.url} does not keep conditional writes; runs would not be safe")
-        entry = next(iter(store.list(key)), None)
-        if store.get(key) != b"hello" or entry is None:
-            raise Trouble(f"{store.url} does not give back what was written")
-    finally:
-        store.delete(key)
-    skew = entry.modified - before
-    if abs(skew) > 60:
-        raise Trouble(f"the clock of {store.url} is off by {skew:.0f} s; leases would not hold")
-    return f"{store.url} can be read and written, conditionally too"
+        yield from Examination(store, plan, **cluster).rows()
+        return
+    checks = [*here.checks(), *storage.checks(store)]
+    names = [name for name, _ in checks]
+    for name in only:
+        if name not in names:
+            raise click.UsageError(f"there is no check {name!r}; there are {', '.join(names)}")
+    yield from look_at([check for check in checks if not only or check[0] in only])

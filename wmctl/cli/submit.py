@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from wm.errors import Exit
+from wm.stage.signals import stop_on_signal
 from wm.store import Store, open_store
 from wm.store.lease import Lease, LeaseHeld, Owner
 from wmctl.cli.cluster import platform_options
@@ -109,8 +109,7 @@ def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
             page.tick(state)
 
         conductor = Conductor(spec, store, launcher, cpus=cpus, tell=tell, tick=tick)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: conductor.interrupted.set())
+        stop_on_signal(conductor.interrupted)
         conductor.run(lease)
 
 

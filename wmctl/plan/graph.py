@@ -90,6 +90,8 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
 
     Raises :class:`BadConfig` naming the stage and the key that is wrong.
     """
+    if "conductor" in plan.stages:
+        raise BadConfig("stage conductor: a run has one of its own", hint="give it another name")
     nodes: dict[str, Node] = {}
     for kind in ("encode", "train", "arena"):
         for name, stage in plan.stages.items():

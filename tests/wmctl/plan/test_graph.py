@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.runs import small_run
 from wm.errors import BadConfig
 from wmctl.plan.graph import Node, bind, resolve, select
 from wmctl.plan.model import Plan
@@ -130,3 +131,8 @@ def test_gates_and_verdicts_name_what_is_there(rules: dict[str, Any], says: str)
     with pytest.raises(BadConfig) as error:
         nodes_of(made)
     assert says in error.value.message
+
+
+def test_a_stage_is_not_called_like_the_conductor() -> None:
+    with pytest.raises(BadConfig, match="a run has one of its own"):
+        small_run(stages={"conductor": {"encode": "chess"}}, verdicts={})

@@ -43,6 +43,7 @@ SERVICES = Kind("v1", "Service", "services")
 SERVICE_ACCOUNTS = Kind("v1", "ServiceAccount", "serviceaccounts")
 EVENTS = Kind("v1", "Event", "events")
 QUOTAS = Kind("v1", "ResourceQuota", "resourcequotas")
+LIMIT_RANGES = Kind("v1", "LimitRange", "limitranges")
 NODES = Kind("v1", "Node", "nodes", namespaced=False)
 NAMESPACES = Kind("v1", "Namespace", "namespaces", namespaced=False)
 JOBS = Kind("batch/v1", "Job", "jobs")
@@ -56,6 +57,7 @@ KINDS = (
     SERVICE_ACCOUNTS,
     EVENTS,
     QUOTAS,
+    LIMIT_RANGES,
     NODES,
     NAMESPACES,
     JOBS,
