@@ -24,7 +24,7 @@ from wmctl.doctor.check import Row, look_at
     show_default=True,
     help="Where stages are to run (WM_ON).",
 )
-@click.option("--only", multiple=True, metavar="CHECK", help="Here: make this check; may be repeated.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Here: this check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @platform_options
 @click.pass_obj

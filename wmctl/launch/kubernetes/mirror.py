@@ -17,7 +17,7 @@ from wmctl.launch.kubernetes.api import Api, Body
 from wmctl.launch.kubernetes.errors import ApiTrouble, Gone
 from wmctl.launch.kubernetes.kinds import Kind
 
-WATCH = 30.0
+WATCH = 20.0
 """Seconds that one watch lasts. It is short because a stream that is silent looks the same whether
 nothing happens or the server is away: this bounds how long that can go unnoticed."""
 BACK_OFF = (0.5, 10.0)

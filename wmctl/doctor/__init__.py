@@ -1,0 +1,1 @@
+"""Checks, made now, of what would fail later."""
