@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
     end_on_signal()
 
+import logging
 import math
 import os
 import signal
@@ -27,6 +28,8 @@ from wm.errors import Hang, Preempted
 from wm.stage import StageContext, run_stage
 from wm.stage.parent import PARENT
 
+logger = logging.getLogger("wm.trainer")
+
 POLL = 0.1
 """Seconds between looks at the workers."""
 GRACE = "WM_GRACE"
@@ -42,6 +45,8 @@ def main(ctx: StageContext) -> dict[str, Any]:
         ctx.progress(config.steps, config.steps, "steps")
         return result_of(card)
     ctx.progress(0, config.steps, "steps")
+    if ctx.member:
+        logger.info("pod %d of %d; pod 0 has the training's log", ctx.member, config.pods)
     agent = subprocess.Popen(_command(ctx, config), env=_environment(config))
     try:
         _watch(agent, ctx, config)

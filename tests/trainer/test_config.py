@@ -21,6 +21,10 @@ def test_settings_survive_json_unchanged() -> None:
     [
         ({"batch": 30, "groups": 4}, "batch 30 is not a multiple of groups 4; take 32"),
         ({"processes": 3}, "processes 3 does not divide groups 4"),
+        (
+            {"pods": 2, "processes": 4},
+            "pods 2 times processes 4 does not divide groups 4",
+        ),
         ({"length": 8, "burn_in": 8}, "burn_in 8 leaves nothing of length 8"),
         ({"horizons": ()}, "horizons"),
         ({"horizons": (0,)}, "horizons"),

@@ -62,6 +62,7 @@ def test_two_pods_stop_together_and_go_on_to_the_bits_of_one(tmp_path: Path, s3_
     assert "going on from runs/r/train/01/checkpoints/step-" in log
     assert "WARNING" not in log + quiet
     assert "step 240 of 240" not in quiet
+    assert "pod 1 of 2; pod 0 has the training's log" in quiet
     assert outcome(apart, second, 1).result == {}
     assert outcome(apart, second, 0).result["model"] == outcome(alone, whole, 0).result["model"]
 
