@@ -75,6 +75,11 @@ class Node(BaseModel):
         return int(self.config.get("processes", 1))
 
     @property
+    def cores(self) -> int:
+        """Processor cores that it keeps busy on one machine, where its pods are one."""
+        return self.cpus * self.pods if self.kind == "train" else self.cpus
+
+    @property
     def label(self) -> str:
         """``train-chess/winner``: how plans and people refer to it."""
         return f"{self.stage}/{self.variant}" if self.variant else self.stage

@@ -158,7 +158,7 @@ def _why_not(name: str, arena: NodeState, over: str) -> str:
 
 
 def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) -> list[Action]:
-    free = cpus - sum(node.cpus for node in running)
+    free = cpus - sum(node.cores for node in running)
     idle = not running
     actions: list[Action] = []
     for node in spec.nodes:
@@ -167,10 +167,10 @@ def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) 
             continue
         if _has_open_gate(spec, state, node):
             continue
-        if node.cpus <= free or idle:
+        if node.cores <= free or idle:
             results = {need: state.nodes[need].result for need in node.needs}
             actions.append(Start(node, own.attempt + 1, bind(node, results), _resources(node, own)))
-            free -= node.cpus
+            free -= node.cores
             idle = False
     return actions
 

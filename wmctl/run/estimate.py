@@ -74,9 +74,9 @@ def makespan(nodes: Sequence[Node], seconds: Mapping[str, float], cpus: int) -> 
     running: list[tuple[float, str, int]] = []
     while waiting or running:
         for node in [n for n in waiting if done.issuperset(n.needs)]:
-            if node.cpus <= free or not running:
-                heapq.heappush(running, (now + seconds[node.name], node.name, node.cpus))
-                free -= node.cpus
+            if node.cores <= free or not running:
+                heapq.heappush(running, (now + seconds[node.name], node.name, node.cores))
+                free -= node.cores
                 waiting.remove(node)
         now, name, cores = heapq.heappop(running)
         free += cores
@@ -101,7 +101,7 @@ def _measured(store: Store) -> dict[str, tuple[float, str]]:
 
 def _shape(node: Node) -> str:
     """Nodes of one shape take the same time per unit of work."""
-    shape = [node.kind, node.game, work_of(node).unit, node.cpus]
+    shape = [node.kind, node.game, work_of(node).unit, node.cores]
     if node.kind == "train":
         shape += [sorted(node.config["model"].items()), node.config["length"], node.config["mode"]]
     if node.kind == "arena":

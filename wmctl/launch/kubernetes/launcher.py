@@ -114,14 +114,15 @@ class KubernetesLauncher:
         body = self._find(job)
         if body is None and object_name(job.run, job.stage, job.attempt) not in self._shown:
             return None
-        pods = self._pods(job)
+        pods, gone = self._pods(job), self._pods(job, gone=True)
         seen = observe(
             job,
             body,
             pods,
-            self._recent_events(job, pods),
+            self._recent_events(job, pods, gone),
             time.time(),
             self._platform.start_deadline_s,
+            gone=gone,
         )
         if seen.phase == "ended":
             if seen.exit_code:
@@ -138,18 +139,20 @@ class KubernetesLauncher:
                 return body
         return self._applied.get(name)
 
-    def _pods(self, job: StageJob) -> list[Body]:
+    def _pods(self, job: StageJob, *, gone: bool = False) -> list[Body]:
+        """Its pods that are there, or as they were last seen before they went."""
         wanted = {"wm.dev/stage": job.stage, "wm.dev/attempt": str(job.attempt)}
-        return [pod for pod in self._mirror.objects(PODS) if _belongs(pod, wanted)]
+        pods = self._mirror.gone(PODS) if gone else self._mirror.objects(PODS)
+        return [pod for pod in pods if _belongs(pod, wanted)]
 
-    def _recent_events(self, job: StageJob, pods: list[Body]) -> list[Body]:
+    def _recent_events(self, job: StageJob, pods: list[Body], gone: list[Body]) -> list[Body]:
         """Events tell why something waits; one that runs needs them only when its node is lost."""
         looked, events = self._events.get(job.name, (0.0, []))
         if time.monotonic() - looked < EVENTS_EVERY:
             return events
         names = [object_name(job.run, job.stage, job.attempt)]
-        names += [pod["metadata"]["name"] for pod in pods]
-        if all(_is_well(pod) for pod in pods) and pods:
+        names += sorted({pod["metadata"]["name"] for pod in [*pods, *gone]})
+        if pods and not gone and all(_is_well(pod) for pod in pods):
             events = []
         else:
             with contextlib.suppress(ApiTrouble):  # what was known before has to do

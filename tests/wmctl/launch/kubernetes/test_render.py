@@ -165,8 +165,8 @@ def test_without_an_owner_there_is_no_reference_to_one() -> None:
 @pytest.mark.parametrize("kind", ["encode", "train", "arena"])
 def test_a_deadline_is_there_when_asked_for(kind: Kind) -> None:
     def deadline(body: dict[str, Any]) -> int | None:
-        spec = body["spec"]
-        return spec.get("runPolicy", spec).get("activeDeadlineSeconds")
+        [spec] = pod_specs(body) if kind == "train" else [body["spec"]]
+        return spec.get("activeDeadlineSeconds")
 
     assert deadline(render(job(kind), PLATFORM, None)) is None
     assert deadline(render(job(kind), PLATFORM, None, active_deadline_s=90)) == 90

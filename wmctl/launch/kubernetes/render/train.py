@@ -37,11 +37,10 @@ def render_train(
             {"name": "PET_RDZV_BACKEND", "value": "c10d"},
             {"name": "PET_RDZV_ENDPOINT", "value": f"{meta['name']}-worker-0:{PORT}"},
         ]
-    replicas = {
-        "replicas": job.pods,
-        "restartPolicy": "Never",
-        "template": stage_pod(job, platform, env=env, container=CONTAINER),
-    }
+    template = stage_pod(job, platform, env=env, container=CONTAINER)
+    if active_deadline_s:  # the operator does not act on the one that its runPolicy has
+        template["spec"]["activeDeadlineSeconds"] = active_deadline_s
+    replicas = {"replicas": job.pods, "restartPolicy": "Never", "template": template}
     body = {
         "apiVersion": "kubeflow.org/v1",
         "kind": "PyTorchJob",
@@ -52,7 +51,6 @@ def render_train(
                 "backoffLimit": 0,
                 # The default keeps pods that still hold GPUs; logs of ended ones stay.
                 "cleanPodPolicy": "Running",
-                **({"activeDeadlineSeconds": active_deadline_s} if active_deadline_s else {}),
                 "ttlSecondsAfterFinished": KEEP_S,
             },
             "pytorchReplicaSpecs": {"Worker" if job.pods > 1 else "Master": replicas},
