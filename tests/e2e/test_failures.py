@@ -77,7 +77,7 @@ def test_gpus_that_no_node_has_are_shown_in_the_schedulers_words(
 
 
 @pytest.mark.parametrize(
-    ("stage", "memory"), [("encode", "24Mi"), ("train", "160Mi"), ("arena", "100Mi")]
+    ("stage", "memory"), [("encode", "48Mi"), ("train", "160Mi"), ("arena", "100Mi")]
 )
 def test_want_of_memory_is_named_and_not_tried_again_in_vain(
     cluster: Cluster, small: str, stage: str, memory: str

@@ -30,7 +30,7 @@ def role(cluster: Cluster) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Api:
     """The API as the conductor sees it."""
     view = kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json")
     config = json.loads(view)
@@ -46,7 +46,7 @@ def api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         made.list(PODS)
     finally:
         os.environ["KUBECONFIG"] = before
-    yield made
+    return made
 
 
 def put(rules: list[dict[str, Any]]) -> None:

@@ -22,9 +22,9 @@ from wmctl.launch.kubernetes.names import owner_name
 from wmctl.launch.kubernetes.platform import read_platform
 from wmctl.report.page import PageKeeper
 from wmctl.run.conductor import LEASE_TTL, Conductor
-from wmctl.run.history import Event, History
+from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec, read_spec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 from wmctl.show.progress import LogProgress
 
 logger = logging.getLogger("wm.conductor")
@@ -76,7 +76,6 @@ def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
             f"the ConfigMap {owner_name(run)} is gone; somebody has cleared {run} away",
             hint="submit the plan again",
         )
-    state = read_state(spec, History(store, run).events)
     progress, page = LogProgress(spec, store), PageKeeper(store, spec)
 
     def tell(event: Event) -> None:
@@ -90,7 +89,7 @@ def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
     with lease, KubernetesLauncher(api, platform, spec, owner["metadata"]["uid"]) as launcher:
         conductor = Conductor(spec, store, launcher, cpus=ANY_CPUS, tell=tell, tick=tick)
         conductor.interrupted = stopping
-        code = conductor.run(lease, submitted=platform.submitted > state.since)
+        code = conductor.run(lease, submitted=False)
     if stopping.is_set():
         logger.info("stopped; the stages go on, and so does the next conductor")
     elif retryable(code):  # the run is over; its Job must not try again

@@ -71,7 +71,6 @@ class Examination:
             namespace=self._namespace,
             store=self._store,
             images=load_images(self._images),
-            submitted=time.time(),
             version=version("wmctl"),
         )
         return f"named by digest in {self._images}"

@@ -87,13 +87,25 @@ def _read(name: str) -> dict[str, Any]:
 
 def _parse(text: str, what: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return _unshared(yaml.safe_load(text))
+    except RecursionError as error:
+        raise BadConfig(f"{what}: an alias holds itself") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise BadConfig(f"{what} is not YAML: {where}{error.problem}") from error
     except yaml.YAMLError as error:
         raise BadConfig(f"{what} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _unshared(tree: Any) -> Any:
+    """A copy in which what YAML aliases share is there more than once: --set changes one place."""
+    match tree:
+        case dict():
+            return {key: _unshared(value) for key, value in tree.items()}
+        case list():
+            return [_unshared(value) for value in tree]
+    return tree
 
 
 def _split(assignment: str, option: str) -> tuple[str, str]:

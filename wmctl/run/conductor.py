@@ -75,10 +75,10 @@ class Conductor:
     def run(self, lease: Lease, *, submitted: bool = True) -> int:
         """Go on until the run is finished or interrupted; returns the run's exit code.
 
-        ``submitted`` says that somebody asked for it, so that failed stages are tried again; not so
-        for a conductor that only follows one that died.
+        ``submitted`` says that this is a submission, so that failed stages are tried again; not so
+        for a conductor that only follows one that died, or for whom others entered it.
         """
-        if submitted or not self._history.events:
+        if submitted:
             self._append("resumed" if self._history.events else "submitted")
         self._recover()
         while True:

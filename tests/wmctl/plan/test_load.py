@@ -49,6 +49,25 @@ def test_data_and_set_override(small: str, tmp_path: Path) -> None:
     assert plan.stages["encode-chess"].settings == {"workers": 3}
 
 
+def test_what_an_alias_shares_is_set_in_one_place(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    first = "first: {encode: chess, resources: &small {memory: 1Gi}}"
+    path.write_text(
+        SMALL.replace("encode-chess:", f"{first}\n  second:").replace(
+            "{encode: chess}", "{encode: chess, resources: *small}"
+        )
+    )
+    stages = load_plan(str(path), sets=("stages.first.resources.memory=2Gi",)).stages
+    assert [stage.resources.memory for stage in stages.values()] == ["2Gi", "1Gi"]
+
+
+def test_an_alias_that_holds_itself_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("&a [*a]")
+    with pytest.raises(BadConfig, match="an alias holds itself"):
+        load_plan(str(path))
+
+
 def test_a_relative_source_is_made_absolute(
     small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,8 +60,6 @@ class Platform(BaseModel):
     """Seconds that an attempt may wait for its first process."""
     grace_s: int = Field(60, ge=1)
     """Seconds between SIGTERM and SIGKILL: time enough to save a checkpoint."""
-    submitted: float = 0
-    """When the run was handed to the cluster last, in seconds since the epoch."""
     version: str
     """Of wmctl."""
 

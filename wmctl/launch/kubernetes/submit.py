@@ -11,6 +11,7 @@ from typing import Any
 from wm.errors import BadConfig
 from wm.stage.spec import attempt_prefix
 from wm.store import Store
+from wm.store.lease import Lease, Owner
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.fit import could_fit
@@ -21,6 +22,8 @@ from wmctl.launch.kubernetes.render import render, render_conductor, render_owne
 from wmctl.launch.kubernetes.workload import is_over
 from wmctl.plan.graph import Node
 from wmctl.plan.model import Plan
+from wmctl.run.conductor import LEASE_TTL
+from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
 
 REACHABLE = ("made:", "raw:", "s3://")
@@ -56,7 +59,6 @@ def make_platform(
         images=load_images(images),
         profiles=load_profiles(profiles) if wants_gpus else {},
         queue=queue,
-        submitted=time.time(),
         version=version("wmctl"),
     )
     for node in nodes:
@@ -112,6 +114,11 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
     if conductor is not None and not is_over(conductor):
         return False
     write_platform(store, spec.run, platform)
+    with Lease.acquire(store, f"runs/{spec.run}/lease.json", Owner.here(), LEASE_TTL):
+        # Entered here and not by the conductor, which takes seconds to come: who looks meanwhile
+        # is not to see the end of an earlier submission.
+        history = History(store, spec.run)
+        history.append("resumed" if history.events else "submitted")
     owner = api.apply(render_owner(spec, platform))
     if conductor is not None:  # of an earlier submission
         _delete(api, conductor)

@@ -134,7 +134,7 @@ def test_the_platform_of_the_newest_submission_holds(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     write_platform(store, "demo", PLATFORM)
     assert read_platform(store, "demo") == PLATFORM
-    later = PLATFORM.model_copy(update={"submitted": 2.0})
+    later = PLATFORM.model_copy(update={"version": "0.2.0"})
     write_platform(store, "demo", later)
     assert read_platform(store, "demo") == later
 

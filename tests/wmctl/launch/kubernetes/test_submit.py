@@ -13,10 +13,11 @@ from wmctl.launch.kubernetes import clear as clearing
 from wmctl.launch.kubernetes.clear import clear, runs_on
 from wmctl.launch.kubernetes.platform import Platform, read_platform
 from wmctl.launch.kubernetes.submit import check_cluster, launch, make_platform, manifests
+from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
 
 IMAGES = dict.fromkeys(("encoder", "trainer", "evaluator", "conductor"), "r/i@sha256:0")
-PLATFORM = Platform(store="s3://games/wm", images=IMAGES, submitted=1.0, version="0")
+PLATFORM = Platform(store="s3://games/wm", images=IMAGES, version="0")
 
 
 @pytest.fixture
@@ -52,24 +53,26 @@ def test_a_run_is_set_off_by_its_owner_and_its_conductor(store: Store) -> None:
     [reference] = api.objects["jobs", "r-conductor"]["metadata"]["ownerReferences"]
     assert reference["uid"] == api.objects["configmaps", "wm-r"]["metadata"]["uid"]
     assert read_platform(store, "r") == PLATFORM
+    assert [event.event for event in History(store, "r").events] == ["submitted"]
 
 
 def test_what_is_under_way_is_left_alone(store: Store) -> None:
     api = FakeApi()
     launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
-    later = PLATFORM.model_copy(update={"submitted": 2.0})
+    later = PLATFORM.model_copy(update={"version": "1"})
     assert not launch(api, store, small_run(), later)  # type: ignore[arg-type]
-    assert read_platform(store, "r").submitted == 1.0
+    assert read_platform(store, "r").version == "0"
 
 
 def test_the_conductor_of_an_earlier_submission_is_replaced(store: Store) -> None:
     api = FakeApi()
     launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
     over(api.objects["jobs", "r-conductor"])
-    later = PLATFORM.model_copy(update={"submitted": 2.0})
+    later = PLATFORM.model_copy(update={"version": "1"})
     assert launch(api, store, small_run(), later)  # type: ignore[arg-type]
     assert "status" not in api.objects["jobs", "r-conductor"]
-    assert read_platform(store, "r").submitted == 2.0
+    assert read_platform(store, "r").version == "1"
+    assert [event.event for event in History(store, "r").events] == ["submitted", "resumed"]
 
 
 def test_every_object_of_a_run_can_be_shown_before() -> None:
