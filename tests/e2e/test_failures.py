@@ -50,7 +50,7 @@ def test_an_image_that_does_not_exist_ends_the_stage_within_two_minutes(
     assert not cluster.wait_until_finished(run).finished.code  # type: ignore[union-attr]
 
 
-GPU = ("--set", "stages.train.resources.gpu=fake", "--set", "stages.train.resources.gpus=64")
+GPU = ("--set", "stages.train.resources.gpu=fake", "--set", "stages.train.resources.gpus=12")
 
 
 def test_gpus_that_no_node_has_are_refused_before_anything_starts(
@@ -77,7 +77,7 @@ def test_gpus_that_no_node_has_are_shown_in_the_schedulers_words(
 
 
 @pytest.mark.parametrize(
-    ("stage", "memory"), [("encode", "48Mi"), ("train", "160Mi"), ("arena", "100Mi")]
+    ("stage", "memory"), [("encode", "48Mi"), ("train", "300Mi"), ("arena", "130Mi")]
 )
 def test_want_of_memory_is_named_and_not_tried_again_in_vain(
     cluster: Cluster, small: str, stage: str, memory: str
@@ -97,13 +97,13 @@ def test_want_of_memory_is_named_and_not_tried_again_in_vain(
 def test_want_of_memory_is_tried_again_with_more_where_the_plan_allows_it(
     cluster: Cluster, small: str
 ) -> None:
-    resources = ("--set", "stages.train.resources.memory=160Mi")
-    resources += ("--set", "stages.train.resources.memory_max=1280Mi")
+    resources = ("--set", "stages.train.resources.memory=300Mi")
+    resources += ("--set", "stages.train.resources.memory_max=1200Mi")
     run = cluster.submit(small, "e2e-oom-more", *resources)
     state = cluster.wait_until_finished(run, 300)
     assert not state.finished.code  # type: ignore[union-attr]
     given = [e.detail["memory"] for e in cluster.events(run) if e.event == "started"][1:-1]
-    assert given == ["160Mi", "320Mi", "640Mi", "1280Mi"][: len(given)]
+    assert given == ["300Mi", "600Mi", "1200Mi"][: len(given)]
     assert len(given) > 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from wmctl.plan.model import Plan
 from wmctl.run.conductor import LEASE_TTL
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
+from wmctl.run.state import read_state
 
 REACHABLE = ("made:", "raw:", "s3://")
 """Beginnings of sources that a pod can read."""
-GONE_WITHIN = 60.0
-"""Seconds that the deletion of an earlier conductor may take."""
+SOON = 60.0
+"""Seconds that an earlier conductor may take to end, and its Job to go."""
 
 Body = dict[str, Any]
 
@@ -112,7 +113,9 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
     """Hand the run to the cluster; False where a conductor is at work on it already."""
     conductor = api.get(JOBS, conductor_name(spec.run))
     if conductor is not None and not is_over(conductor):
-        return False
+        if read_state(spec, History(store, spec.run).events).finished is None:
+            return False
+        _wait(api, spec.run, "end", is_over)  # it has done its work and is about to go
     write_platform(store, spec.run, platform)
     with Lease.acquire(store, f"runs/{spec.run}/lease.json", Owner.here(), LEASE_TTL):
         # Entered here and not by the conductor, which takes seconds to come: who looks meanwhile
@@ -121,19 +124,20 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
         history.append("resumed" if history.events else "submitted")
     owner = api.apply(render_owner(spec, platform))
     if conductor is not None:  # of an earlier submission
-        _delete(api, conductor)
+        api.delete(JOBS, conductor_name(spec.run))
+        _wait(api, spec.run, "go", lambda body: False)
     api.apply(render_conductor(spec.run, platform, owner["metadata"]["uid"]))
     return True
 
 
-def _delete(api: Api, conductor: Body) -> None:
-    name = conductor["metadata"]["name"]
-    api.delete(JOBS, name)
-    until = time.monotonic() + GONE_WITHIN
-    while api.get(JOBS, name) is not None:
+def _wait(api: Api, run: str, what: str, done: Callable[[Body], bool]) -> None:
+    """Until the conductor's Job is gone or ``done``."""
+    name = conductor_name(run)
+    until = time.monotonic() + SOON
+    while (body := api.get(JOBS, name)) is not None and not done(body):
         if time.monotonic() > until:
             raise BadConfig(
-                f"the earlier conductor {name} is still being deleted",
+                f"the earlier conductor {name} does not {what}",
                 hint=f"see kubectl describe job {name}; then submit again",
             )
         time.sleep(0.2)

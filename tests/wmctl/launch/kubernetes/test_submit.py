@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,18 @@ def test_the_conductor_of_an_earlier_submission_is_replaced(store: Store) -> Non
     assert "status" not in api.objects["jobs", "r-conductor"]
     assert read_platform(store, "r").version == "1"
     assert [event.event for event in History(store, "r").events] == ["submitted", "resumed"]
+
+
+def test_a_conductor_that_is_about_to_go_is_waited_for(store: Store) -> None:
+    api = FakeApi()
+    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    History(store, "r").append("finished", code=64)
+    body = api.objects["jobs", "r-conductor"]
+    ending = threading.Timer(0.5, over, [body])
+    ending.start()
+    assert launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    assert api.objects["jobs", "r-conductor"] is not body
+    ending.join()
 
 
 def test_every_object_of_a_run_can_be_shown_before() -> None:
