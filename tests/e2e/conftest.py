@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster and an empty corner of its store."""
-    with connected(tmp_path_factory.mktemp("e2e"), f"e2e-{secrets.token_hex(4)}") as there:
+    with connected(tmp_path_factory.mktemp("e2e"), secrets.token_hex(2)) as there:
         yield there
 
 

@@ -87,9 +87,7 @@ def test_nothing_of_it_holds_a_machine(cluster: Cluster, demo: str) -> None:
 
 
 def test_submitting_again_is_the_same_run(cluster: Cluster, demo: str) -> None:
-    again = cluster.wmctl("submit", "demo", "--on", "kubernetes", "--set", "name=demo")
-    assert again.code == 0
-    assert f"{demo} is finished" in again.out
+    assert cluster.submit("demo", "demo") == demo
 
 
 def test_gc_clears_the_cluster_and_leaves_the_store(cluster: Cluster, demo: str) -> None:

@@ -52,6 +52,8 @@ class Cluster:
     environment: dict[str, str]
     """For ``wmctl`` on this machine."""
     store: Store
+    mark: str
+    """Makes the names of this session's runs its own."""
 
     def wmctl(self, *words: str, timeout: float = 300, **environment: str) -> Done:
         """Run ``wmctl`` to its end."""
@@ -60,8 +62,9 @@ class Cluster:
 
     def submit(self, plan: str, name: str, *words: str, **environment: str) -> str:
         """Submit a plan under a name of its own; returns the run."""
+        name = f"name={name}-{self.mark}"
         done = self.wmctl(
-            *("submit", plan, "--on", "kubernetes", "--set", f"name={name}", *words), **environment
+            "submit", plan, "--on", "kubernetes", "--set", name, *words, **environment
         )
         assert done.code == 0, done.out + done.err
         return done.out.split()[0]
@@ -154,7 +157,7 @@ def store_away() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def connected(folder: Path, prefix: str) -> Iterator[Cluster]:
+def connected(folder: Path, mark: str) -> Iterator[Cluster]:
     """The cluster, its store reached from here with the credentials that its pods have."""
     secret = json.loads(kubectl("get", "secret", "wm-store", "-o", "json"))["data"]
     credentials = folder / "credentials"
@@ -167,10 +170,10 @@ def connected(folder: Path, prefix: str) -> Iterator[Cluster]:
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "WM_STORE": f"s3://{BUCKET}/{prefix}",
+            "WM_STORE": f"s3://{BUCKET}/e2e-{mark}",
         }
         os.environ.update(environment)
-        yield Cluster(environment, open_store(environment["WM_STORE"]))
+        yield Cluster(environment, open_store(environment["WM_STORE"]), mark)
 
 
 @contextlib.contextmanager

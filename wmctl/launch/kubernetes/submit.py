@@ -15,8 +15,8 @@ from wm.store.lease import Lease, Owner
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.fit import could_fit
-from wmctl.launch.kubernetes.kinds import JOBS, NODES, PYTORCHJOBS
-from wmctl.launch.kubernetes.names import conductor_name
+from wmctl.launch.kubernetes.kinds import CONFIGMAPS, JOBS, NODES, PYTORCHJOBS
+from wmctl.launch.kubernetes.names import conductor_name, owner_name
 from wmctl.launch.kubernetes.platform import Platform, load_images, load_profiles, write_platform
 from wmctl.launch.kubernetes.render import render, render_conductor, render_owner
 from wmctl.launch.kubernetes.workload import is_over
@@ -116,6 +116,7 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
         if read_state(spec, History(store, spec.run).events).finished is None:
             return False
         _wait(api, spec.run, "end", is_over)  # it has done its work and is about to go
+    _check_owner(api, spec.run, platform.store)
     write_platform(store, spec.run, platform)
     with Lease.acquire(store, f"runs/{spec.run}/lease.json", Owner.here(), LEASE_TTL):
         # Entered here and not by the conductor, which takes seconds to come: who looks meanwhile
@@ -128,6 +129,16 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
         _wait(api, spec.run, "go", lambda body: False)
     api.apply(render_conductor(spec.run, platform, owner["metadata"]["uid"]))
     return True
+
+
+def _check_owner(api: Api, run: str, store: str) -> None:
+    """The same plan on the same day gives the same name in another store too."""
+    owner = api.get(CONFIGMAPS, owner_name(run))
+    if owner and (other := owner["data"]["store"]) != store:
+        raise BadConfig(
+            f"the cluster has a run {run} already, which keeps its things in {other}",
+            hint=f"wmctl --store {other} gc {run} clears it away; or give the plan another name",
+        )
 
 
 def _wait(api: Api, run: str, what: str, done: Callable[[Body], bool]) -> None:

@@ -76,6 +76,15 @@ def test_the_conductor_of_an_earlier_submission_is_replaced(store: Store) -> Non
     assert [event.event for event in History(store, "r").events] == ["submitted", "resumed"]
 
 
+def test_a_run_of_that_name_in_another_store_is_named(store: Store, tmp_path: Path) -> None:
+    api = FakeApi()
+    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    over(api.objects["jobs", "r-conductor"])
+    api.objects["configmaps", "wm-r"]["data"]["store"] = "s3://elsewhere"
+    with pytest.raises(BadConfig, match="keeps its things in s3://elsewhere"):
+        launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+
+
 def test_a_conductor_that_is_about_to_go_is_waited_for(store: Store) -> None:
     api = FakeApi()
     launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
