@@ -87,13 +87,14 @@ def _watch(store: Store, spec: RunSpec) -> None:
 
 
 def _picture(store: Store, spec: RunSpec, state: RunState) -> Group:
-    lines = [] if state.finished else list(trees(read_phases(store, spec.run)))
+    phases = Phases() if state.finished else read_phases(store, spec.run)
+    lines = list(trees(phases))
     if not state.finished and store.head(f"runs/{spec.run}/platform.json"):
         from wmctl.launch.kubernetes.conductor import find_conductor
 
         if away := find_conductor(store, spec.run):
             lines += tree("conductor", away)
-    return Group(Text(spec.run), table(spec, state, store), *lines)
+    return Group(Text(spec.run), table(spec, state, store, phases), *lines)
 
 
 def _state(store: Store, spec: RunSpec) -> RunState:

@@ -18,6 +18,7 @@ from wm.stage.spec import Heartbeat
 from wm.store import Store
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import Event
+from wmctl.run.phases import Phases
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import NodeState, RunState
 from wmctl.show import phrases
@@ -25,6 +26,7 @@ from wmctl.show.columns import columns
 
 COLOURS = {
     "waiting": "dim",
+    "pending": "yellow",
     "running": "cyan",
     "done": "green",
     "failed": "red",
@@ -49,18 +51,21 @@ class Progress(Protocol):
         """Look at the state again."""
 
 
-def table(spec: RunSpec, state: RunState, store: Store) -> Table:
-    """One row per stage: phase, how far it is, how long it takes."""
+def table(spec: RunSpec, state: RunState, store: Store, phases: Phases | None = None) -> Table:
+    """One row per stage: phase, how far it is, how long it takes.
+
+    ``phases`` say which attempts a cluster has not brought to run yet.
+    """
+    pending = {n for n, seen in phases.stages.items() if seen.phase == "waiting"} if phases else ()
     rows = columns("stage", "phase", "", "progress", "time", wrap="progress")
     for node in spec.nodes:
         own = state.nodes[node.name]
         beat = None
+        phase = "pending" if own.phase == "running" and node.name in pending else own.phase
         if own.phase == "running":
             beat = read_heartbeat(store, spec.run, node.name, own.attempt)
         bar = ProgressBar(total=beat.total or None, completed=beat.done, width=20) if beat else ""
-        rows.add_row(
-            node.label, Text(own.phase, COLOURS[own.phase]), bar, _detail(own, beat), _time(own)
-        )
+        rows.add_row(node.label, Text(phase, COLOURS[phase]), bar, _detail(own, beat), _time(own))
     return rows
 
 

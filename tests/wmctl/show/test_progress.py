@@ -12,6 +12,8 @@ from rich.console import Console
 from tests.support.runs import PLAN, Script, small_run
 from wm.stage import Heartbeat
 from wm.store import Store, open_store
+from wmctl.launch.base import Observation, StageJob
+from wmctl.run.phases import Phases
 from wmctl.run.state import read_state
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, table
@@ -175,3 +177,13 @@ def test_several_verdicts_come_in_the_order_of_the_plan(
     verdicts = {"zebra": PLAN["verdicts"]["chess"], "ant": PLAN["verdicts"]["chess"]}
     out = outcome(store, Script().add("submitted"), capsys, verdicts=verdicts)[1]
     assert out.index("zebra") < out.index("ant")
+
+
+def test_what_a_cluster_has_not_brought_to_run_is_pending(tmp_path: Path) -> None:
+    spec, script = small_run(), Script().add("submitted").add("started", stage="enc", attempt=1)
+    job = StageJob(run="r", stage="enc", attempt=1, kind="encode", spec="")
+    phases = Phases(stages={"enc": Observation(job=job, phase="waiting")})
+    console = Console(file=io.StringIO(), width=80)
+    state = read_state(spec, script.events)
+    console.print(table(spec, state, open_store(str(tmp_path)), phases))
+    assert "pending" in console.file.getvalue().splitlines()[1]  # type: ignore[attr-defined]
