@@ -18,7 +18,6 @@ PARTS = ("conductor", "encoder", "evaluator", "trainer")
 PLATFORM = Platform(
     store="s3://bucket/wm",
     images={part: f"registry.example/wm-{part}@sha256:{'0' * 64}" for part in PARTS},  # type: ignore[misc]
-    submitted=0,
     version="0.1.0",
 )
 WELL = [{"check": "store", "passed": True, "text": "s3://bucket/wm can be read"}]
