@@ -27,7 +27,7 @@ def test_an_api_server_that_is_away_for_a_minute_costs_nothing(
 
 
 def test_a_node_that_does_not_report_is_shown_and_waited_for(cluster: Cluster, small: str) -> None:
-    run = cluster.submit(small, "e2e-node", "--set", "stages.train.steps=20000")
+    run = cluster.submit(small, "e2e-node", "--set", "stages.train.steps=6000")
     cluster.wait_for_step(run, "train", 300)
     began = time.monotonic()
     with stopped("kubelet"):
