@@ -14,7 +14,7 @@ from wm.artifacts.result import ArenaResult
 from wm.errors import Exit
 from wm.store import Conflict, Store
 from wm.store.lease import Lease
-from wmctl.launch.base import Launcher, Observation
+from wmctl.launch.base import Launcher, Observation, StageJob
 from wmctl.run.attempts import Attempts
 from wmctl.run.cancel import wanted
 from wmctl.run.decide import Action, DecideGate, Finish, Judge, Start, Stop, next_actions
@@ -68,6 +68,8 @@ class Conductor:
         self._looks = {"cancel": 0.0, "outcomes": time.monotonic(), "start": 0.0}
         self._waits: dict[tuple[str, str, str], float] = {}
         """Attempt, step and reason -> since when; infinite once it was said."""
+        self._left: set[str] = set()
+        """Attempts that had left an outcome at the last look and are still said to run."""
         self.interrupted = threading.Event()
         """Set it to stop and return; the run can be taken up again. Stages are stopped too, unless
         the launcher is detached."""
@@ -120,12 +122,21 @@ class Conductor:
             return
         ended = {one.job.stage for one in seen if one.phase == "ended"}
         if self._is_time("outcomes", OUTCOMES_EVERY):
-            # A node that is cut off does not say so, but what ran there may have left its outcome.
-            for job in jobs:
-                if job.stage not in ended and self._attempts.has_outcome(job):
-                    self._attempts.end(job, Exit.OK)
+            self._believe([job for job in jobs if job.stage not in ended])
         unstarted = self._attempts.unstarted()
         self._show([one for one in seen if one.job.stage not in ended] + unstarted)
+
+    def _believe(self, jobs: list[StageJob]) -> None:
+        """A node that is cut off does not say so, but what ran there may have left its outcome.
+
+        Believed at the second look: between the outcome and the platform's word for the end lies a
+        moment, and that word brings more.
+        """
+        left = {job.name for job in jobs if self._attempts.has_outcome(job)}
+        for job in jobs:
+            if job.name in left & self._left:
+                self._attempts.end(job, Exit.OK)
+        self._left = left
 
     def _show(self, seen: list[Observation]) -> None:
         """Tell people what the platform is doing, when that has changed."""
