@@ -91,7 +91,9 @@ while pathlib.Path({str(tmp_path / "back")!r}).exists(): time.sleep(0.05)
     while not (tmp_path / "written").exists():
         assert time.monotonic() < deadline, "output is held up by a store that is away"
         time.sleep(0.05)
-    assert proxy.requests
+    while not proxy.requests:
+        assert time.monotonic() < deadline, "nobody tried to ship it"
+        time.sleep(0.05)
     proxy.heal()
     (tmp_path / "back").unlink()
     running.join(60)
