@@ -102,11 +102,6 @@ class Mirror:
         with self._lock:
             return list(self._shelves[kind].gone)
 
-    def age(self) -> float:
-        """Seconds since the server last answered, for the kind that has waited longest."""
-        with self._lock:
-            return time.monotonic() - min(s.contact for s in self._shelves.values())
-
     def trouble(self) -> str:
         """What is wrong with the connection, or nothing.
 

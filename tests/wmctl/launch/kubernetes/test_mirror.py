@@ -87,7 +87,6 @@ def test_watches_follow_each_other_without_listing_again(server: ApiServer, mirr
     eventually(lambda: "second" in names(mirror))
     assert lists(server) == 1
     assert all("labelSelector=wm.dev/run%3Ddemo" in line for line in server.requests)
-    assert mirror.age() < 2 * SECONDS
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -126,14 +125,12 @@ def test_a_server_that_is_away_costs_nothing_but_time(server: ApiServer, mirror:
     assert names(mirror) == ["first"]
     time.sleep(0.5)
     assert mirror.trouble() == said  # to be written down once
-    assert mirror.age() > 0.5
     server.put("second", phase="Running")
     server.remove("first")
     server.away = False
     eventually(lambda: names(mirror) == ["second"])
     eventually(lambda: mirror.trouble() == "")
     assert gone(mirror) == ["first"]
-    assert mirror.age() < 2 * SECONDS
 
 
 def test_trouble_that_passes_at_once_is_not_worth_a_word(server: ApiServer) -> None:

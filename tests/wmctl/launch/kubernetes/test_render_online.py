@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.difference import difference
 from tests.support.pytorchjobs import FAULTS, faulty
 from wm.errors import WmError
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.errors import NotServed, Rejected
 from wmctl.launch.kubernetes.kinds import NAMESPACES
-from wmctl.launch.kubernetes.render import difference
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.yaml"))
 NAMES = [path.stem for path in GOLDEN]

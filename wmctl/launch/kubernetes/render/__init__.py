@@ -8,13 +8,12 @@ from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.platform import Platform
 from wmctl.launch.kubernetes.render.arena import render_arena
 from wmctl.launch.kubernetes.render.conductor import render_conductor
-from wmctl.launch.kubernetes.render.difference import difference
 from wmctl.launch.kubernetes.render.encode import render_encode
-from wmctl.launch.kubernetes.render.meta import SPEC_SHA256, sealed
+from wmctl.launch.kubernetes.render.meta import sealed
 from wmctl.launch.kubernetes.render.owner import render_owner
 from wmctl.launch.kubernetes.render.train import render_train
 
-__all__ = ["SPEC_SHA256", "difference", "render", "render_conductor", "render_owner"]
+__all__ = ["render", "render_conductor", "render_owner"]
 
 _KINDS = {"encode": render_encode, "train": render_train, "arena": render_arena}
 
