@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 from markupsafe import Markup
 
 from wm.artifacts.result import Interval, PlayerRow
+from wm.errors import WmError
 from wm.store import Store
 from wmctl.report.collect import Report, Training, collect
 from wmctl.run.history import Event
@@ -51,6 +52,8 @@ class PageKeeper:
     def _render(self) -> None:
         try:
             publish(self._store, collect(self._store, self._spec))
+        except WmError as error:
+            logger.info("the page of %s could not be written: %s", self._spec.run, error.message)
         except Exception:  # the page is for people; trouble with it must not end a run
             logger.exception("the page of %s could not be written", self._spec.run)
         self._rendered_at = time.monotonic()
