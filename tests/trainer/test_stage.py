@@ -141,6 +141,7 @@ def test_what_does_not_end_in_time_is_killed_before_the_platform_kills_all(
     spec = write_spec(store, settings(publish_chess(store), **LONG | {"steps": 10**6}))
     process = start(root, spec, WM_GRACE=str(grace))
     wait_for(process, "step 45 of")
+    until(lambda: b'"done":0' not in store.get(f"{spec.prefix}/heartbeat.json"), "no progress")
     os.kill(workers(spec, root)[stuck], signal.SIGSTOP)
     process.terminate()
     begun = time.monotonic()

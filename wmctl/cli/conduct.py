@@ -92,8 +92,8 @@ def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
         code = conductor.run(lease, submitted=False)
     if stopping.is_set():
         logger.info("stopped; the stages go on, and so does the next conductor")
-    elif retryable(code):  # the run is over; its Job must not try again
-        code = Exit.ATTEMPTS_EXHAUSTED
+    elif retryable(code) or code == Exit.STORE_UNREACHABLE:
+        code = Exit.ATTEMPTS_EXHAUSTED  # that was the run's end; its Job must not try again
     return code
 
 

@@ -105,7 +105,8 @@ class Fetcher:
             self.bytes += entry.size
             self._ledger.parent.mkdir(parents=True, exist_ok=True)
             with self._ledger.open("a", encoding="utf-8") as ledger:
-                ledger.write(kept.model_dump_json() + "\n")
+                # A line of its own, even behind one that a kill cut off.
+                ledger.write(f"\n{kept.model_dump_json()}\n")
 
     def _download(self, entry: Entry, path: Path, sha256: str | None) -> str:
         """SHA-256 of the file that now is the object.
