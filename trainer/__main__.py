@@ -6,9 +6,11 @@ This process is PID 1 of the trainer's container and never imports torch.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports below, which take a second
+    from trainer.started import note_start
     from wm.early import end_on_signal
 
     end_on_signal()
+    note_start()
 
 import logging
 import math

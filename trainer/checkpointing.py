@@ -17,14 +17,14 @@ from wm.artifacts.checkpoint import (
     prune_checkpoints,
     save_checkpoint,
 )
-from wm.errors import BadConfig
+from wm.errors import BadConfig, InputMissing
 from wm.stage import StageSpec
 from wm.store import Store
 
 DECIDES = (
-    *("data", "model", "batch", "seed", "length", "mode", "burn_in", "labels", "min_context"),
-    *("winner_mask", "winner_weight", "phase_weights", "lr", "schedule", "warmup", "lr_floor"),
-    *("plateau_factor", "plateau_patience", "weight_decay", "clip", "ema"),
+    *("data", "model", "games", "batch", "seed", "length", "mode", "burn_in", "labels"),
+    *("min_context", "winner_mask", "winner_weight", "phase_weights", "lr", "schedule", "warmup"),
+    *("lr_floor", "plateau_factor", "plateau_patience", "weight_decay", "clip", "ema"),
 )
 """Settings that may not change between a checkpoint and the training that goes on from it. Others
 may: a run can be shortened, validated more often, or go on with other processes or devices."""
@@ -60,9 +60,13 @@ class Checkpoints:
     def restore(self) -> Checkpoint | None:
         """Take over the stage's newest whole checkpoint, whichever attempt made it.
 
-        Raises :class:`BadConfig` where it belongs to a training of other settings.
+        Where there is none, that of the stage which this one continues. Raises :class:`BadConfig`
+        where it belongs to a training of other settings, :class:`InputMissing` where the stage to
+        continue has none either.
         """
         found = newest_checkpoint(self.store, self.spec.run, self.spec.stage)
+        if found is None and self.config.continues is not None:
+            found = self._continued(self.config.continues)
         if found is None:
             return None
         self._check(found)
@@ -70,6 +74,20 @@ class Checkpoints:
             for name, tensor in self._tensors().items():
                 tensor.copy_(torch.from_numpy(found.tensors[name]))
         self.schedule.restore(found.state["schedule"])
+        return found
+
+    def foreign(self, found: Checkpoint) -> bool:
+        """Whether a checkpoint is another stage's."""
+        return not found.key.startswith(f"runs/{self.spec.run}/{self.spec.stage}/")
+
+    def _continued(self, stage: str) -> Checkpoint:
+        found = newest_checkpoint(self.store, self.spec.run, stage)
+        if found is None:
+            raise InputMissing(
+                f"{self.spec.stage} is to continue {stage}, which has no whole checkpoint in run "
+                f"{self.spec.run}",
+                hint=f"`wmctl status {self.spec.run}` shows how {stage} ended; it must come first",
+            )
         return found
 
     def _tensors(self) -> dict[str, torch.Tensor]:
@@ -83,10 +101,13 @@ class Checkpoints:
     def _check(self, found: Checkpoint) -> None:
         then: dict[str, Any] = found.state["config"]
         now = self.config.model_dump(mode="json")
+        hint = "restore that setting, or submit under another run"
+        if self.foreign(found):
+            hint = "a stage that continues another needs the same setting"
         for name in DECIDES:
             if then.get(name) != now[name]:
                 raise BadConfig(
                     f"{found.key} was made with {name} {then.get(name)}, "
                     f"this training has {now[name]}",
-                    hint="restore that setting, or submit under another run",
+                    hint=hint,
                 )

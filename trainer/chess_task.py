@@ -15,6 +15,7 @@ from trainer.config import TrainConfig
 from trainer.counter import bits, uniform
 from trainer.order import Order
 from trainer.rows import Column, Games
+from trainer.subset import train_games
 from trainer.task import TaskLoss
 from trainer.team import Team
 from wm.artifacts.dataset import Dataset, Split
@@ -72,13 +73,14 @@ class ChessTask:
                     hint="encode more games, or give that split a larger share",
                 )
         self._train, self._val = GameStore(train, team), GameStore(val, team)
-        self._usable = self._learnable(self._train)
-        if not len(self._usable):
+        learnable = self._learnable(self._train)
+        if not len(learnable):
             raise BadData(
                 f"{config.data} has no game with a move to learn: labels {config.labels}, "
                 f"min_context {config.min_context}",
                 hint="lower min_context, or take labels: all",
             )
+        self._usable = train_games(config, team, self._train.games, learnable)
         self._order = Order(
             items=len(self._usable),
             batch=config.batch,
@@ -90,6 +92,15 @@ class ChessTask:
         self._phase_weights = (
             torch.tensor(config.phase_weights, device=team.device) if weighted else None
         )
+
+    @property
+    def games(self) -> int:
+        return len(self._usable)
+
+    @property
+    def units(self) -> int:
+        lengths = self._val.games.length[self._held_out()]
+        return int((lengths > self._config.min_context).sum())
 
     def prepare(self, model: nn.Module) -> None:
         """Nothing: moves have no units."""
@@ -123,7 +134,7 @@ class ChessTask:
         The model is told '?' as the winner, as it is in the arena, unless it never learned '?'.
         """
         policy = cast(NextMoveLSTM, model)
-        chosen = _spread(len(self._val.games), self._config.validate_games)
+        chosen = self._held_out()
         picked = self._pick_positions(chosen)
         sums = torch.zeros(4, dtype=torch.float64)
         legal = torch.zeros(len(BUCKETS), 2, dtype=torch.float64)
@@ -159,6 +170,10 @@ class ChessTask:
         if self._config.labels != "all":
             long &= store.winner < 2
         return np.flatnonzero(long)
+
+    def _held_out(self) -> NDArray[np.int64]:
+        """Numbers of the games in a validation, the same at every one."""
+        return _spread(len(self._val.games), self._config.validate_games)
 
     def _pick_positions(self, games: NDArray[np.int64]) -> dict[int, list[int]]:
         """Game -> plies before the moves whose legality is looked at; evenly over the games."""

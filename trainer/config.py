@@ -23,9 +23,18 @@ class TrainConfig(BaseModel):
     """Model is published as models/NAME/...; empty means the data set's game."""
     model: ModelConfig
     """Shape of the network; its kind must fit the game (lstm: chess; mlp, mamba2: melee)."""
+    games: int | None = Field(None, ge=1)
+    """Train games used, of those that can be learned from: the N with the smallest keyed hash of
+    their identity, so a smaller number is always a subset of a larger one, independent of shard or
+    list order; None takes all. Validation does not depend on it."""
+    continues: str | None = Field(None, pattern=r"^[^/]+$")
+    """Another stage of the same run, from whose newest whole checkpoint this one goes on while it
+    has none of its own. Whatever decides the weights must be set alike in both; steps counts the
+    updates of both together."""
 
     steps: int = Field(ge=1)
-    """Optimizer updates in the whole training, resumed parts included."""
+    """Optimizer updates in the whole training, resumed parts included. A training that has already
+    made more is published as it is."""
     batch: int = Field(64, ge=1)
     """Sequences, windows or games per update over all processes together; a multiple of groups."""
     groups: int = Field(4, ge=1)
@@ -57,10 +66,14 @@ class TrainConfig(BaseModel):
     lr: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    """After the warm-up: cosine to lr_floor at the last step; or lr times plateau_factor whenever
-    the held-out loss has not improved for plateau_patience validations; or no change."""
+    """After the warm-up: cosine to lr_floor at the last of schedule_steps; or lr times
+    plateau_factor whenever the held-out loss has not improved for plateau_patience validations; or
+    no change."""
+    schedule_steps: int | None = Field(None, ge=1)
+    """Steps that warm-up and cosine are laid out for; None: steps. Trainings that end early or are
+    continued share one schedule by it. After them the cosine stays at its floor."""
     warmup: float = Field(0.05, ge=0, lt=1)
-    """Share of steps over which the rate rises linearly from 0."""
+    """Share of schedule_steps over which the rate rises linearly from 0."""
     lr_floor: float = Field(0.0, ge=0, le=1)
     """Lowest rate, as a share of lr."""
     plateau_factor: float = Field(0.5, gt=0, lt=1)

@@ -55,17 +55,18 @@ class Training:
 def train(t: Training, start: int) -> dict[str, float]:
     """Make updates ``start`` to ``config.steps``; returns the held-out metrics at the end.
 
+    Where ``start`` is there already, it makes none and only validates.
     Raises :class:`Preempted` after SIGTERM, with the state saved, and :class:`BadData` before an
     update that is not finite.
     """
     metrics: dict[str, float] = {}
     t.model.train()
-    t.meter.skip()
+    t.meter.begin()
     for step in range(start, t.config.steps):
         update = make_update(t, step)
         done = step + 1
         t.meter.count(update)
-        t.progress(done, {"loss": round(update.loss, 4)})
+        t.progress(done, t.meter.facts(update.loss))
 
         validating = done % t.config.validate_every == 0 or done == t.config.steps
         saving = done % t.config.checkpoint_every == 0 or done == t.config.steps or update.stop
@@ -114,7 +115,7 @@ def validate(t: Training, done: int) -> dict[str, float]:
         metrics = t.task.validate(t.best)
     t.model.train()
     t.schedule.observe(metrics["loss"])
-    t.log.write("validate", done, metrics=metrics, seconds=round(time.perf_counter() - begun, 3))
+    t.log.write("validate", done, metrics=metrics, seconds=t.meter.spent("validate", begun))
     if t.team.leads:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:4])
         logger.info("step %d: held out %s", done, figures)
@@ -125,7 +126,7 @@ def save(t: Training, done: int) -> None:
     """Publish a checkpoint after ``done`` updates."""
     begun = time.perf_counter()
     t.checkpoints.save(done)
-    t.log.write("checkpoint", done, seconds=round(time.perf_counter() - begun, 3))
+    t.log.write("checkpoint", done, seconds=t.meter.spent("save", begun))
 
 
 def report(t: Training, done: int, update: Update) -> None:
@@ -133,7 +134,7 @@ def report(t: Training, done: int, update: Update) -> None:
     span = t.meter.span()
     rate = t.schedule.rate(done - 1)
     t.log.write("train", done, **span, lr=rate, grad_norm=update.norm)
-    t.progress(done, {"loss": round(span["loss"], 4), "targets_per_s": span["targets_per_s"]})
+    t.progress(done, t.meter.facts(span["loss"]))
     if t.team.leads:
         logger.info(
             "step %d of %d: loss %.4f, lr %.3g, %s targets/s",

@@ -14,6 +14,7 @@ from trainer.counter import bits
 from trainer.melee_validation import Rollouts, teacher_forced
 from trainer.order import Order
 from trainer.rows import Column, Games
+from trainer.subset import train_games
 from trainer.task import TaskLoss
 from trainer.team import Team
 from wm.artifacts.dataset import Dataset, Split
@@ -42,16 +43,27 @@ class Segments:
         self._targets, self._every, self._seed = targets, every, seed
         starts = np.maximum(self.games.length - targets, 0)
         runs = (self.games.length - 1) // targets if every else starts
+        self._runs, self._starts = runs, starts
         self._before = np.cumsum(np.concatenate([[0], runs]))
-        self._starts = starts
 
     def __len__(self) -> int:
         return int(self._before[-1])
 
     @property
+    def usable(self) -> NDArray[np.int64]:
+        """Numbers of the games that are long enough for a run."""
+        return np.flatnonzero(self._starts)
+
+    @property
     def too_short(self) -> int:
         """Games without a single run."""
-        return int((self._starts == 0).sum())
+        return len(self.games) - len(self.usable)
+
+    def keep(self, games: NDArray[np.int64]) -> None:
+        """Take runs of these games alone."""
+        runs = np.zeros_like(self._runs)
+        runs[games] = self._runs[games]
+        self._before = np.cumsum(np.concatenate([[0], runs]))
 
     def game(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number of each item's game."""
@@ -87,12 +99,22 @@ class MeleeTask:
             )
         self._burn_in = 0 if self._window or config.model.kind == "mlp" else config.burn_in
         self._segments = self._cut(data.split("train"))
+        self._chosen = train_games(config, team, self._segments.games, self._segments.usable)
+        self._segments.keep(self._chosen)
         self._held_out = self._cut(data.split("val"))
         self._frames = Column(data.split("train"), "frames", team.device)
         self._held_out_frames = Column(data.split("val"), "frames", team.device)
         self._order = Order(len(self._segments), config.batch, config.groups, config.seed)
-        self._rows = self._spread_rows()
+        self._items = self._spread_items()
         self._rollouts = Rollouts(self._held_out.games, config, config.model.context, team)
+
+    @property
+    def games(self) -> int:
+        return len(self._chosen)
+
+    @property
+    def units(self) -> int:
+        return len(np.union1d(self._held_out.game(self._items), self._rollouts.games))
 
     def prepare(self, model: nn.Module) -> None:
         count = min(FIT_ON, len(self._segments))
@@ -119,7 +141,8 @@ class MeleeTask:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """One step ahead with recorded frames before it, and rollouts of the model's own frames."""
         world = cast(WorldModel, model)
-        rows = self._rows[self._team.rank :: self._team.world]
+        items = self._items[self._team.rank :: self._team.world]
+        rows = self._held_out.first_row(np.zeros_like(items), items)
         batches = (
             self._held_out_frames.gather(rows[i : i + self._config.batch], self._targets + 1)
             for i in range(0, len(rows), self._config.batch)
@@ -127,8 +150,8 @@ class MeleeTask:
         one_step = teacher_forced(world, batches, self._team, self._window, self._burn_in)
         return one_step | self._rollouts.metrics(world, self._held_out_frames)
 
-    def _spread_rows(self) -> NDArray[np.int64]:
-        """First rows of held-out runs, evenly over the split and the same at every validation."""
+    def _spread_items(self) -> NDArray[np.int64]:
+        """Held-out runs, evenly over the split and the same at every validation."""
         most = self._config.validate_games * self._config.starts_per_game
         count = min(most, len(self._held_out))
         items = np.unique(np.linspace(0, len(self._held_out) - 1, count).astype(np.int64))
@@ -137,7 +160,7 @@ class MeleeTask:
                 f"{self._config.data} has fewer held-out sequences than there are processes",
                 hint="encode more games, or give the val split a larger share",
             )
-        return self._held_out.first_row(np.zeros_like(items), items)
+        return items
 
     def _cut(self, split: Split) -> Segments:
         segments = Segments(split, self._targets, not self._window, self._config.seed)

@@ -54,6 +54,8 @@ class Rollouts:
         self._horizons, self._team = config.horizons, team
         self._context = max(context, 2)  # gliding on needs the step before
         self._ahead = max(config.horizons)
+        self.games = self._choose(games, config)
+        """Numbers of the games that rollouts start in, over all processes."""
         self._starts = self._pick(games, config)[team.rank :: team.world]
 
     def metrics(self, model: WorldModel, frames: Column) -> dict[str, float]:
@@ -94,8 +96,8 @@ class Rollouts:
                 sums[f"action_accuracy{suffix}"] = _where(1 - errors["action"], everywhere)
         return sums
 
-    def _pick(self, games: Games, config: TrainConfig) -> NDArray[np.int64]:
-        """First rows of the rollouts' contexts, the same at every validation."""
+    def _choose(self, games: Games, config: TrainConfig) -> NDArray[np.int64]:
+        """Games that are long enough, evenly over the split."""
         need = self._context + self._ahead
         long = np.flatnonzero(games.length >= need)
         chosen = long[_spread(len(long), config.validate_games)]
@@ -105,6 +107,11 @@ class Rollouts:
                 f"{self._ahead} frames",
                 hint="lower horizons, encode more games, or give the val split a larger share",
             )
+        return chosen
+
+    def _pick(self, games: Games, config: TrainConfig) -> NDArray[np.int64]:
+        """First rows of the rollouts' contexts, the same at every validation."""
+        need, chosen = self._context + self._ahead, self.games
         draws = bits(config.seed, "rollout", chosen[:, None], np.arange(config.starts_per_game))
         offsets = draws % (games.length[chosen, None] - need + 1).astype(np.uint64)
         return (games.first[chosen, None] + offsets.astype(np.int64)).ravel()

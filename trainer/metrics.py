@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from typing import Any
 
 from trainer.gradients import Update
+from trainer.started import since_start
 from wm.store import Store
 
 PUBLISH_EVERY = 3.0
@@ -38,12 +40,19 @@ class MetricsLog:
 
 
 class Meter:
-    """Sums over a span of steps, and the pace of the whole training."""
+    """Sums over a span of steps, and what the whole attempt spent its time on."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
-        self._targets = self._all_targets = 0
-        self._loss = self._waited = self._all_seconds = 0.0
+        self._targets = self._all_targets = self._updates = self._all_updates = 0
+        self._loss = self._waited = self._all_seconds = self._startup = 0.0
+        self._pace: dict[str, float] = {}
+        self._spent: dict[str, list[float]] = defaultdict(list)
+
+    def begin(self) -> None:
+        """The first update comes next."""
+        self._startup = since_start()
+        self.skip()
 
     def waited(self, seconds: float) -> None:
         """Add time that the device waited for its input."""
@@ -51,8 +60,29 @@ class Meter:
 
     def count(self, update: Update) -> None:
         """Add one update."""
+        self._updates += 1
         self._targets += update.targets
         self._loss += update.loss * update.targets
+
+    def spent(self, what: str, begun: float) -> float:
+        """Note one ``validate`` or ``save`` that began at ``begun`` and is over; its seconds."""
+        seconds = time.perf_counter() - begun
+        self._spent[what].append(seconds)
+        return round(seconds, 3)
+
+    def facts(self, loss: float) -> dict[str, float]:
+        """For the heartbeat: the loss, and the last span's pace once there is one."""
+        return {"loss": round(loss, 4), **self._pace}
+
+    def timing(self) -> dict[str, float]:
+        """Means in seconds: of an update, a validation, a checkpoint; and the time before all."""
+        means = {
+            "startup_s": self._startup,
+            "step_s": self._all_seconds / max(self._all_updates, 1),
+            "validate_s": _mean(self._spent["validate"]),
+            "save_s": _mean(self._spent["save"]),
+        }
+        return {name: round(seconds, 6) for name, seconds in means.items()}
 
     @property
     def targets_per_s(self) -> float:
@@ -64,16 +94,22 @@ class Meter:
         seconds = time.perf_counter() - self._since
         self._all_seconds += seconds
         self._all_targets += self._targets
+        self._all_updates += self._updates
         span = {
             "loss": self._loss / max(self._targets, 1),
             "targets_per_s": round(self._targets / seconds, 1),
             "input_wait": round(self._waited / seconds, 4),
         }
+        self._pace = {"targets_per_s": span["targets_per_s"]}
         self.skip()
         return span
 
     def skip(self) -> None:
         """Start a new span now; what came before it is not training time."""
         self._since = time.perf_counter()
-        self._targets = 0
+        self._targets = self._updates = 0
         self._loss = self._waited = 0.0
+
+
+def _mean(numbers: list[float]) -> float:
+    return sum(numbers) / max(len(numbers), 1)

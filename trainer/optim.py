@@ -77,7 +77,8 @@ class Schedule:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
-        self._warm = round(config.warmup * config.steps)
+        self._steps = config.schedule_steps or config.steps
+        self._warm = round(config.warmup * self._steps)
         self._factor = 1.0
         self._best = math.inf
         self._waited = 0
@@ -88,7 +89,7 @@ class Schedule:
         if step < self._warm:
             return config.lr * (step + 1) / self._warm
         if config.schedule == "cosine":
-            part = (step - self._warm) / max(1, config.steps - self._warm)
+            part = min(1.0, (step - self._warm) / max(1, self._steps - self._warm))
             share = config.lr_floor + (1 - config.lr_floor) * (1 + math.cos(math.pi * part)) / 2
             return config.lr * share
         return config.lr * max(self._factor, config.lr_floor)

@@ -39,10 +39,13 @@ class Games:
         """A per-game integer, for every game."""
         return _join([shard.facts[name] for shard in self._split.shards])
 
+    def identity(self, games: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Identities of some games: [len(games), 16]."""
+        return np.concatenate([shard.identity for shard in self._split.shards])[games]
+
     def names(self, games: NDArray[np.int64]) -> list[str]:
         """Identities of some games, 32 hex digits each."""
-        identity = np.concatenate([shard.identity for shard in self._split.shards])
-        return [identity[game].tobytes().hex() for game in games]
+        return [one.tobytes().hex() for one in self.identity(games)]
 
 
 class Column:

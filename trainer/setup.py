@@ -11,7 +11,7 @@ import torch
 from trainer.checkpointing import Checkpoints
 from trainer.config import TrainConfig
 from trainer.gradients import Gradients
-from trainer.loop import Training, train
+from trainer.loop import Training, save, train
 from trainer.metrics import MetricsLog
 from trainer.optim import Ema, Optimizer, Schedule
 from trainer.preempt import Stopping
@@ -117,15 +117,27 @@ def assemble(
 
 
 def begin(t: Training) -> int:
-    """Go on from the newest checkpoint, or start; returns the updates already made."""
+    """Go on from the newest checkpoint, or start; returns the updates already made.
+
+    What comes from another stage becomes this one's own at once: the other's may be deleted, and a
+    stage that continues this one looks for it here even if no update was made.
+    """
     found = t.checkpoints.restore()
     parameters = count_parameters(t.model)
-    facts = {"parameters": parameters, "world": t.team.world, "device": str(t.team.device)}
+    facts = {
+        "parameters": parameters,
+        "games": t.task.games,
+        "steps": t.config.steps,
+        "world": t.team.world,
+        "device": str(t.team.device),
+    }
     if found is None:
         t.log.write("start", 0, **facts)
     else:
         t.log.write("resume", found.step, checkpoint=found.key, **facts)
         logger.info("going on from %s", found.key)
+        if t.checkpoints.foreign(found):
+            save(t, found.step)
     logger.info(
         "training a %s of %s parameters on %s (%d on %s)",
         *(t.config.model.kind, f"{parameters:,}", t.config.data, t.team.world, t.team.device),
@@ -158,6 +170,8 @@ def publish(
         metrics=metrics,
         training=config.model_dump(mode="json"),
         targets_per_s=round(t.meter.targets_per_s, 1),
+        timing=t.meter.timing(),
+        units=t.task.units,
     )
     logger.info("published %s", card.key)
     return card

@@ -21,6 +21,16 @@ class TaskLoss:
 class Task(Protocol):
     """One game's side of a training."""
 
+    @property
+    def games(self) -> int:
+        """Train games in use, over all processes."""
+        ...
+
+    @property
+    def units(self) -> int:
+        """Held-out games that :meth:`validate` looks at, over all processes."""
+        ...
+
     def prepare(self, model: nn.Module) -> None:
         """Fit what a new model takes from the data before its first update."""
         ...

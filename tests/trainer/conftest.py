@@ -39,11 +39,12 @@ def melee_data(store: Store) -> str:
 
 @pytest.fixture
 def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
-    """``training(data, attempt=1, **changes)``: a training of one process, ready to begin."""
+    """``training(data, attempt=1, stage="train", **changes)``: one process, ready to begin."""
 
-    def make(data: str, attempt: int = 1, **changes: Any) -> Training:
+    def make(data: str, attempt: int = 1, stage: str = "train", **changes: Any) -> Training:
         config = TrainConfig.model_validate(settings(data, **changes))
         spec = write_spec(store, config.model_dump(mode="json"), attempt)
+        spec = spec.model_copy(update={"stage": stage})
         team = Team(0, 1, torch.device("cpu"))
         make_repeatable(config, team)
         data_set = open_dataset(store, data, tmp_path / "cache")

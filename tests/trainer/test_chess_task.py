@@ -138,6 +138,18 @@ def test_validation_games_are_spread_evenly() -> None:
     assert _spread(1001, 11).tolist() == list(range(0, 1001, 100))
 
 
+def test_units_are_the_held_out_games_with_a_move_to_judge(training: Begin, store: Store) -> None:
+    games = chess_games(6)
+    lengths = sorted(len(g) for g in games)
+    data = publish_dataset(store, "chess", {"train": [games], "val": [games]})
+
+    assert training(data, min_context=1).task.units == 6
+    assert training(data, min_context=1, validate_games=4).task.units == 4
+    assert training(data, min_context=lengths[2]).task.units == sum(
+        length > lengths[2] for length in lengths
+    )
+
+
 @pytest.mark.parametrize(
     ("shards", "changes", "message"),
     [

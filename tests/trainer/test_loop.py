@@ -131,6 +131,53 @@ def test_metrics_come_by_spans(training: Begin, chess_data: str, store: Store) -
     assert t.meter.targets_per_s > 0
 
 
+def test_the_first_line_says_how_much_is_to_be_learned_from(
+    training: Begin, chess_data: str
+) -> None:
+    first = training(chess_data, steps=4, games=9)
+    train(first, begin(first))
+    second = training(chess_data, attempt=2, steps=6, games=9)
+    begin(second)
+
+    found = [lines(t)[0] for t in (first, second)]
+    assert [(line["event"], line["games"], line["steps"]) for line in found] == [
+        ("start", 9, 4),
+        ("resume", 9, 6),
+    ]
+
+
+def test_the_pace_stays_beside_the_bar_once_it_is_known(training: Begin, chess_data: str) -> None:
+    t = training(chess_data, log_every=3, validate_every=5)
+    told: list[tuple[int, dict[str, Any]]] = []
+    t.progress = lambda done, facts: told.append((done, facts))
+    train(t, 0)
+
+    spans = {line["step"]: line["targets_per_s"] for line in lines(t) if line["event"] == "train"}
+    assert list(spans) == [3, 4, 5, 6, 8, 9, 10, 12]
+    assert [done for done, facts in told if "targets_per_s" not in facts] == [1, 2, 3]
+    assert {done: facts["targets_per_s"] for done, facts in told[3:]} == {
+        done: spans[max(step for step in spans if step <= done)] for done in range(3, 13)
+    }
+    assert all(facts["loss"] > 0 for _, facts in told)
+
+
+def test_the_time_of_an_attempt_is_told_by_what_it_went_to(
+    training: Begin, chess_data: str
+) -> None:
+    t = training(chess_data)
+    train(t, begin(t))
+
+    timing = t.meter.timing()
+    assert timing.keys() == {"startup_s", "step_s", "validate_s", "save_s"}
+    assert all(seconds > 0 for seconds in timing.values())
+    seconds = {
+        event: [line["seconds"] for line in lines(t) if line["event"] == event]
+        for event in ("validate", "checkpoint")
+    }
+    assert timing["validate_s"] == pytest.approx(sum(seconds["validate"]) / 2, abs=1e-3)
+    assert timing["save_s"] == pytest.approx(sum(seconds["checkpoint"]) / 3, abs=1e-3)
+
+
 def lines(t: Training) -> list[dict[str, Any]]:
     return [json.loads(line) for line in t.log._lines]
 

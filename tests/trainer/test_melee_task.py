@@ -128,6 +128,19 @@ def test_validation_has_both_baselines_and_skill_at_every_horizon(
     assert t.task.validate(t.model) == metrics
 
 
+def test_units_are_the_held_out_games_of_sequences_and_rollouts(
+    training: Begin, store: Store
+) -> None:
+    """Sequences need 81 frames here, rollouts 8; the held-out games have 60, 67, ... 109."""
+    games = melee_games(8)
+    data = publish_dataset(store, "melee", {"train": [games], "val": [games]})
+
+    assert training(data, model=MLP, length=80).task.units == 8
+    assert training(data, model=MLP, length=80, horizons=(95,)).task.units == 5
+    most = {"validate_games": 1, "starts_per_game": 1}
+    assert training(data, model=MLP, length=80, **most).task.units == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

@@ -34,6 +34,22 @@ def test_cosine_reaches_its_floor_at_the_last_step_and_not_before() -> None:
     assert 0 < rates[-1] < 1e-3
 
 
+def test_a_training_that_ends_early_or_goes_on_keeps_its_schedule() -> None:
+    changes: dict[str, Any] = {"warmup": 0.1, "lr_floor": 0.1, "schedule_steps": 100}
+    short, long = Schedule(config(steps=40, **changes)), Schedule(config(steps=300, **changes))
+
+    golden = {0: 0.1, 4: 0.5, 9: 1.0, 10: 1.0, 40: 0.775, 55: 0.55, 70: 0.325, 99: 0.1002741}
+    assert {step: short.rate(step) for step in golden} == pytest.approx(golden, abs=1e-6)
+    assert {step: long.rate(step) for step in golden} == pytest.approx(golden, abs=1e-6)
+    assert [long.rate(step) for step in (100, 101, 150, 299)] == [0.1] * 4
+
+
+def test_warm_up_is_laid_out_for_the_schedule_whatever_follows_it() -> None:
+    schedule = Schedule(config(schedule="constant", warmup=0.5, schedule_steps=8))
+
+    assert [schedule.rate(step) for step in (0, 1, 2, 3, 4, 99)] == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
 def test_plateau_agrees_with_torch() -> None:
     ours = Schedule(config(schedule="plateau", warmup=0.0, plateau_patience=2))
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -25,7 +26,9 @@ from tests.support.training import (
     write_spec,
 )
 from trainer.loop import Training, train
+from trainer.result import result_of
 from trainer.setup import begin
+from wm.artifacts.model import load_card
 from wm.errors import Exit
 from wm.models.build import weights_bytes
 from wm.stage import StageSpec
@@ -107,6 +110,46 @@ def test_killed_trainings_leave_no_orphan_and_end_with_the_same_bits(
     code, log = finish(start(root, fourth))
     assert (code, model(store, fourth)) == (Exit.OK, key)
     assert "training" not in log
+
+
+def test_a_training_shortened_below_its_checkpoint_is_published_from_it(
+    training: Callable[..., Training], store: Store, tmp_path: Path
+) -> None:
+    data = publish_chess(store)
+    first = training(data, steps=8)
+    train(first, begin(first))
+
+    spec = write_spec(store, settings(data, steps=5), attempt=2)
+    begun = time.monotonic()
+    code, log = finish(start(tmp_path / "store", spec))
+    took = time.monotonic() - begun
+
+    assert code == Exit.OK, log
+    card = load_card(store, model(store, spec))
+    assert (card.step, card.training["steps"], card.units) == (8, 5, 6)
+    assert store.get(card.weights.key) == weights_bytes(first.best)
+    published = store.get(f"{spec.prefix}/metrics.jsonl").decode().splitlines()
+    lines = [(line["event"], line["step"]) for line in map(json.loads, published)]
+    assert lines == [("resume", 8), ("validate", 8), ("end", 8)]
+    assert 0.5 < card.timing["startup_s"] < took
+    assert card.timing["validate_s"] > 0
+    assert (card.timing["step_s"], card.timing["save_s"]) == (0, 0)
+    assert outcome(tmp_path / "store", spec).result == result_of(card)
+
+
+def test_the_result_has_what_plans_and_gates_read(store: Store, tmp_path: Path) -> None:
+    spec = write_spec(store, settings(publish_chess(store)))
+
+    code, log = finish(start(tmp_path / "store", spec))
+
+    assert code == Exit.OK, log
+    result = outcome(tmp_path / "store", spec).result
+    assert result["data"] == "datasets/chess/f00d"
+    assert result["cache"] == {"train": "hit", "val": "hit"}
+    assert result["units"] == 6
+    assert all(
+        result["timing"][f"{part}_s"] > 0 for part in ("startup", "step", "validate", "save")
+    )
 
 
 def test_a_loss_that_is_not_finite_is_65(store: Store, tmp_path: Path) -> None:

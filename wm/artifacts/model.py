@@ -53,8 +53,14 @@ class ModelCard(BaseModel):
     """Optimizer updates behind the weights."""
     metrics: dict[str, float]
     """Held-out figures at that step."""
+    units: int = 0
+    """Held-out games behind the metrics."""
     targets_per_s: float = 0
     """Supervised targets per second of training time, over all processes."""
+    timing: dict[str, float] = {}
+    """Seconds of the attempt that published it: ``startup_s`` from its first process to its first
+    update, and the means of one update, validation and checkpoint, ``step_s``, ``validate_s`` and
+    ``save_s``; 0 for what it did not do."""
     training: dict[str, Any]
     """Resolved settings of the training."""
     created: float
@@ -82,6 +88,8 @@ def publish_model(
     metrics: dict[str, float],
     training: dict[str, Any],
     targets_per_s: float = 0,
+    timing: dict[str, float] | None = None,
+    units: int = 0,
 ) -> ModelCard:
     """Publish safetensors bytes as a model; doing so twice gives the first one's card."""
     sha256 = hashlib.sha256(weights).hexdigest()
@@ -101,7 +109,9 @@ def publish_model(
         stage=stage,
         step=step,
         metrics=metrics,
+        units=units,
         targets_per_s=targets_per_s,
+        timing=timing or {},
         training=training,
         created=time.time(),
     )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def publish(store: Store, value: float = 1.0, **changes: Any) -> ModelCard:
         "metrics": {"loss": 1.5},
         "training": {"lr": 0.1, "seed": 0},
         "targets_per_s": 12.5,
+        "timing": {"startup_s": 3.5, "step_s": 0.01},
+        "units": 256,
     }
     return publish_model(store, save({"w": np.full(3, value, np.float32)}), **(facts | changes))
 
@@ -49,6 +52,7 @@ def test_a_published_model_can_be_read_back(store: Store) -> None:
     assert again == card
     assert card.version == f"demo-1.train-a.{card.weights.sha256[:8]}"
     assert card.kind == "lstm"
+    assert (card.units, card.timing) == (256, {"startup_s": 3.5, "step_s": 0.01})
     assert read_weights(store, again)["w"].tolist() == [1.0, 1.0, 1.0]
 
 
@@ -86,6 +90,17 @@ def test_a_card_that_is_none_is_named(store: Store) -> None:
 
     with pytest.raises(BadData, match=r"models/chess/v1/model\.json is not a model's card"):
         load_card(store, "models/chess/v1")
+
+
+def test_a_card_of_before_timing_and_units_can_be_read(store: Store) -> None:
+    card = publish(store)
+    old = card.model_dump(exclude={"timing", "units"})
+    store.put(f"{card.key}/model.json", json.dumps(old).encode())
+
+    again = load_card(store, card.key)
+
+    assert (again.timing, again.units) == ({}, 0)
+    assert again.model_dump(exclude={"timing", "units"}) == old
 
 
 def test_a_training_is_found_again_by_run_stage_and_settings(store: Store) -> None:
