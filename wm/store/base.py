@@ -92,3 +92,10 @@ class Store(Protocol):
     def path(self, key: str) -> Path | None:
         """A file on this machine that holds the object, to memory-map; None on remote stores."""
         ...
+
+    def presign(self, key: str, seconds: int) -> str | None:
+        """A link that shows the object in a browser, without credentials, for ``seconds``, of which
+        a bucket grants a week at most; None where the store has no such links. Nobody looks whether
+        the object is there. Who knows the link can read the object: it is a secret.
+        """
+        ...

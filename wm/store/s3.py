@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MULTIPART_ABOVE = 64 << 20
 PART = 32 << 20
+LONGEST_LINK = 7 * 24 * 3600
+"""Seconds that a signature of version 4 may hold."""
 
 
 class S3Store:
@@ -165,6 +167,13 @@ class S3Store:
     def path(self, key: str) -> None:
         return None
 
+    def presign(self, key: str, seconds: int) -> str:
+        # Our pages are stored without a type, and a browser would offer to save them.
+        shown = {"ResponseContentType": "text/html; charset=utf-8"} if key.endswith(".html") else {}
+        wanted, seconds = self._name(key) | shown, min(seconds, LONGEST_LINK)
+        with self._reporting("sign a link to", key):
+            return self._client.generate_presigned_url("get_object", wanted, ExpiresIn=seconds)
+
     def _pages(self, prefix: str) -> Iterator[Entry]:
         paginator = self._client.get_paginator("list_objects_v2")
         for page in paginator.paginate(Bucket=self.bucket, Prefix=self._prefix + prefix):
@@ -261,6 +270,7 @@ def _config(patience: float) -> Config:
         retries={"mode": "standard", "total_max_attempts": 1},  # ours are patience's
         max_pool_connections=32,
         tcp_keepalive=True,
+        signature_version="s3v4",  # the default, except of links, which newer buckets refuse
         s3={"addressing_style": "path"},
         # Many vendors refuse boto's newer checksums; SHA-256 of manifests is checked anyway.
         request_checksum_calculation="when_required",

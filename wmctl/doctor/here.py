@@ -1,4 +1,4 @@
-"""This machine: packages, processors, free space."""
+"""This machine: packages, processors, free space, and whom its environment would have told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wmctl.doctor.check import Check, Trouble
 from wmctl.launch.local import cpu_count
+from wmctl.notify.environment import webhook_from_environment
 
 PACKAGES = {
     "encoder": (
@@ -34,7 +35,7 @@ def checks() -> list[Check]:
         (stage, lambda packages=packages: _packages(packages))  # type: ignore[misc]
         for stage, packages in PACKAGES.items()
     ]
-    return [*needs, ("machine", _machine), ("scratch", free_scratch)]
+    return [*needs, ("machine", _machine), ("scratch", free_scratch), ("webhook", _webhook)]
 
 
 def free_scratch() -> str:
@@ -61,6 +62,15 @@ def _packages(packages: tuple[str, ...]) -> str:
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return f"{cpu_count()} cores, {memory:.1f} GB of memory, {_gpus()}"
+
+
+def _webhook() -> str:
+    """Whether the variables make a webhook. Nothing is sent: people should not be bothered."""
+    hook = webhook_from_environment()
+    if hook is None:
+        return "none, so nobody is told how runs go"
+    hook.close()
+    return f"people are told at {hook.where}, as {hook.form}; nothing was sent"
 
 
 def _gpus() -> str:

@@ -12,7 +12,7 @@ def test_all_is_well_and_nothing_is_left_behind(tmp_path: Path) -> None:
     answer = wmctl(tmp_path / "store", "doctor")
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert all(line.startswith("✓ ") for line in lines)
     assert not list((tmp_path / "store" / "doctor").glob("*"))
 
@@ -92,3 +92,17 @@ def test_where_keys_come_from_is_said_and_the_keys_are_not(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     answer = wmctl(s3_url, "doctor", "--only", "identity")
     assert answer.out.startswith("✗ identity: no credentials for S3 were found")
+
+
+def test_a_webhook_is_looked_at_and_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WM_WEBHOOK_URL", "https://hooks.invalid/services/T0SECRET")
+    answer = wmctl(tmp_path, "doctor", "--only", "webhook")
+    assert answer.code == 0
+    assert "people are told at https://hooks.invalid, as slack; nothing was sent" in answer.out
+    monkeypatch.setenv("WM_WEBHOOK_URL", "hooks.invalid/services/T0SECRET")
+    bad = wmctl(tmp_path, "doctor", "--only", "webhook")
+    assert bad.code == 64
+    assert "✗ webhook: WM_WEBHOOK_URL holds no http or https address; copy the whole" in bad.out
+    assert "T0SECRET" not in answer.out + answer.err + bad.out + bad.err

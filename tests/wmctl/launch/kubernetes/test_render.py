@@ -19,8 +19,8 @@ from wm.stage.spec import Kind
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.platform import Platform, Profile
 from wmctl.launch.kubernetes.render import render, render_conductor, render_owner
-from wmctl.plan.graph import Node
 from wmctl.plan.model import Plan, Resources
+from wmctl.plan.node import Node
 from wmctl.run.spec import RunSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -197,3 +197,20 @@ def test_the_hash_changes_with_what_is_asked_for() -> None:
     one, again = render(job("arena"), PLATFORM, OWNER), render(job("arena"), PLATFORM, OWNER)
     other = render(job("arena", memory="8Gi"), PLATFORM, OWNER)
     assert digest(one) == digest(again) != digest(other)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_the_webhooks_address_reaches_the_conductor_alone_and_as_a_file(name: str) -> None:
+    body = OBJECTS[name]()
+    if name != "conductor":
+        assert "webhook" not in as_yaml(body).lower()
+        return
+    [spec] = pod_specs(body)
+    [container] = spec["containers"]
+    [volume] = [v for v in spec["volumes"] if v["name"] == "webhook"]
+    assert volume["secret"] == {"secretName": "wm-webhook", "optional": True}
+    [mount] = [m for m in container["volumeMounts"] if m["name"] == "webhook"]
+    assert mount["readOnly"]
+    env = {each["name"]: each.get("value") for each in container["env"]}
+    assert env["WM_WEBHOOK_FILE"] == f"{mount['mountPath']}/url"
+    assert "secretKeyRef" not in as_yaml(body)

@@ -19,6 +19,11 @@ between two, longer than a night."""
 ENDS = [code for code in PERMANENT if code != Exit.STORE_UNREACHABLE]
 """Exit codes after which it is not tried again: a store that was away may come back."""
 
+WEBHOOK = "wm-webhook"
+"""The Secret, where there is one, with the address that people are told at: key ``url``, and
+perhaps ``format``. Stages have no use for it, so their pods do not see it."""
+_WEBHOOK_AT = f"/var/run/{WEBHOOK}"
+
 _RESOURCES = Resources(cpus=0.1, memory="512Mi", disk="1Gi", shm="64Mi")
 
 
@@ -30,11 +35,15 @@ def render_conductor(run: str, platform: Platform, owner_uid: str | None) -> dic
         "conductor",
         labels=labels,
         args=["conduct", run],
-        env=[{"name": "WM_STORE", "value": platform.store}],
+        env=[
+            {"name": "WM_STORE", "value": platform.store},
+            {"name": "WM_WEBHOOK_FILE", "value": f"{_WEBHOOK_AT}/url"},
+        ],
         resources=_RESOURCES,
         priority="wm-conductor",
         token=True,
     )
+    _mount_webhook(template["spec"])
     template["spec"]["restartPolicy"] = "Never"
     return sealed(
         {
@@ -50,3 +59,12 @@ def render_conductor(run: str, platform: Platform, owner_uid: str | None) -> dic
             },
         }
     )
+
+
+def _mount_webhook(spec: dict[str, Any]) -> None:
+    """As files: a variable would be shown by whatever prints the environment."""
+    [container] = spec["containers"]
+    container["volumeMounts"].append(
+        {"name": "webhook", "mountPath": _WEBHOOK_AT, "readOnly": True}
+    )
+    spec["volumes"].append({"name": "webhook", "secret": {"secretName": WEBHOOK, "optional": True}})
