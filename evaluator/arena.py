@@ -11,7 +11,7 @@ from torch import nn
 from evaluator.config import ArenaConfig
 from wm.artifacts.dataset import open_dataset
 from wm.artifacts.model import load_card
-from wm.artifacts.result import ArenaResult
+from wm.artifacts.result import ArenaResult, Pairing
 from wm.errors import BadConfig, Preempted
 from wm.models.build import load_model
 from wm.stage import StageContext
@@ -38,7 +38,13 @@ def run_arena(context: StageContext) -> dict[str, Any]:
     context.store.put(key, published.model_dump_json(indent=1).encode())
     for note in result.notes:
         logger.info("note: %s", note)
-    return {"result": key, "primary": result.primary, "table": _table(result)}
+    return {
+        "result": key,
+        "primary": result.primary,
+        "table": _table(result),
+        "units": sum(p.units for p in result.pairings),
+        "decisions": {f"{p.a} vs {p.b}": _decision(p) for p in result.pairings},
+    }
 
 
 def _judge(
@@ -89,6 +95,11 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise BadConfig(f"device {name} is not here: {error}", hint="use device: auto") from error
+
+
+def _decision(pairing: Pairing) -> str:
+    """What its SPRT says; copies of games, which compare nothing, decide nothing."""
+    return pairing.sprt.decision if pairing.sprt else "continue"
 
 
 def _table(result: ArenaResult) -> list[dict[str, Any]]:

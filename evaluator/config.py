@@ -73,6 +73,21 @@ class ArenaConfig(_Settings):
     bootstrap: int = Field(1000, ge=100)
     """Resamples behind every bootstrap interval."""
 
+    sprt: SprtSettings = SprtSettings()
+    """The sequential test of every pairing, over pairs of games in chess (pentanomial) and over
+    held-out games in Melee (wins, draws, losses)."""
+    sequential: bool = False
+    """Play in rounds and stop each pairing as soon as its test has decided; one that is undecided
+    after all ``pairs`` (chess) or held-out games (Melee) stays so."""
+    round: int = Field(25, ge=1)
+    """Sequential: units of each pairing in a round, pairs or held-out games; a test is looked at
+    after each round. Small rounds stop sooner, large ones keep a GPU busier."""
+    least: int = Field(100, ge=1)
+    """Sequential: units before a pairing may stop; all of them where there are fewer."""
+    decide: list[str] = []
+    """Sequential: only the pairings of these players are waited for. The others play on until those
+    are decided, whatever their own tests say. Empty: every pairing is waited for."""
+
     pairs: int = Field(100, ge=1)
     """Chess: openings of each pairing, each played twice with colours reversed."""
     openings: str | None = None
@@ -90,9 +105,6 @@ class ArenaConfig(_Settings):
     """Chess: 0 plays the likeliest legal move; above, a legal move is drawn by a keyed hash."""
     topk: int = Field(10, ge=1)
     """Chess: a turn is a fallback when none of the model's k likeliest tokens is legal."""
-    sprt: SprtSettings = SprtSettings()
-    """Chess: the sequential test of every pairing."""
-
     data: str | None = None
     """Melee: key of the data set that holds the held-out games."""
     split: Literal["train", "val", "test"] = "test"
@@ -127,6 +139,11 @@ class ArenaConfig(_Settings):
                 )
             if player.name in ANCHORS[self.game] and player.anchor != player.name:
                 raise ValueError(f"the name {player.name} is kept for that anchor")
+        for name in self.decide:
+            if name not in names:
+                raise ValueError(
+                    f"decide names {name}, who is no player; there are " + " and ".join(names)
+                )
         if self.game == "melee":
             self._check_melee()
         elif self.max_plies <= self.opening_plies:

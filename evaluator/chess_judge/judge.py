@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from evaluator.chess_judge.tally import (
 )
 from evaluator.config import ArenaConfig
 from evaluator.rating.bradley_terry import pool_ratings
-from wm.artifacts.result import ArenaResult, Pairing, PlayerRow
+from evaluator.rounds import Pair, Rounds, after, notes_on_stops
+from wm.artifacts.result import ArenaResult, Pairing, PlayerRow, Sprt
 from wm.errors import BadConfig
 from wm.games.chess.openings import book, read_openings
 
@@ -41,19 +42,13 @@ def judge(
     ``policies`` holds a model's view of the games for every player that is no anchor.
     """
     openings = load_openings(config)
-    names = [player.name for player in config.players]
-    games = paired_games(
-        [(names[a], names[b]) for a, b in config.pairings],
-        openings,
-        max_plies=config.max_plies,
-        margin=config.adjudicate_margin if config.adjudicate == "material" else None,
-    )
-    everything = list(chain.from_iterable(games.values()))
     players = _players(config, policies)
+    rounds = Rounds(config, config.pairs, "pairs")
     started = time.perf_counter()
-    play(everything, players, tick)
+    games = _play(config, openings, players, rounds, tick)
+    everything = list(chain.from_iterable(games.values()))
     _log_speed(everything, time.perf_counter() - started)
-    result = _result(config, openings, games, players)
+    result = _result(config, openings[: rounds.start], games, players, rounds.stopped)
     return result, pgn(everything, event=event, seed=config.seed)
 
 
@@ -75,6 +70,41 @@ def load_openings(config: ArenaConfig) -> list[list[str]]:
     return usable[: config.pairs]
 
 
+def _play(
+    config: ArenaConfig,
+    openings: list[list[str]],
+    players: Mapping[str, Player],
+    rounds: Rounds,
+    tick: Tick,
+) -> dict[Pair, list[Game]]:
+    """Every pairing's games, round by round, all undecided pairings in lock-step."""
+    games: dict[Pair, list[Game]] = {pair: [] for pair in rounds.played}
+
+    def test(pair: Pair) -> Sprt | None:
+        return pairing(*pair, games[pair], config.sprt).sprt
+
+    while not rounds.over:
+        drawn = paired_games(
+            rounds.playing,
+            openings[rounds.start : rounds.stop],
+            max_plies=config.max_plies,
+            margin=config.adjudicate_margin if config.adjudicate == "material" else None,
+            first=rounds.start,
+        )
+        played = sum(map(len, games.values()))
+        play(
+            list(chain.from_iterable(drawn.values())),
+            players,
+            after(tick, played, played + 2 * rounds.left),
+        )
+        for pair, own in drawn.items():
+            games[pair] += own
+        rounds.finish(test)
+    played = sum(map(len, games.values()))
+    tick(played, played)
+    return games
+
+
 def _players(config: ArenaConfig, policies: Mapping[str, Policy]) -> dict[str, Player]:
     return {
         player.name: AnchorPlayer(ANCHORS[player.anchor], config.seed)
@@ -94,8 +124,12 @@ def _result(
     openings: list[list[str]],
     games: PairedGames,
     players: Mapping[str, Player],
+    stopped: Collection[Pair],
 ) -> ArenaResult:
-    pairings = [pairing(a, b, own, config.sprt) for (a, b), own in games.items()]
+    pairings = [
+        pairing(a, b, own, config.sprt).model_copy(update={"stopped": (a, b) in stopped})
+        for (a, b), own in games.items()
+    ]
     ratings = pool_ratings(
         list(players),
         {(a, b): pair_scores(a, own) for (a, b), own in games.items()},
@@ -137,10 +171,9 @@ def _result(
 
 def _notes(config: ArenaConfig, pairings: list[Pairing]) -> list[str]:
     notes = []
-    if config.pairs < FEWEST_PAIRS:
-        notes.append(
-            f"{config.pairs} pairs a pairing: below {FEWEST_PAIRS} pairs no verdict is possible"
-        )
+    fewest = min(p.units for p in pairings)
+    if fewest < FEWEST_PAIRS:
+        notes.append(f"{fewest} pairs a pairing: below {FEWEST_PAIRS} pairs no verdict is possible")
     for p in pairings:
         played = 2 * p.units
         if copies_only(p):
@@ -150,6 +183,7 @@ def _notes(config: ArenaConfig, pairings: list[Pairing]) -> list[str]:
             )
         elif p.distinct < played:
             notes.append(f"{p.a} v {p.b}: only {p.distinct} of {played} games are distinct")
+    notes += notes_on_stops(config, pairings, config.pairs, "pairs")
     if capped := sum(p.capped for p in pairings):
         how = (
             f"won by whoever led by {config.adjudicate_margin} or more in material, else drawn"

@@ -17,12 +17,16 @@ def paired_games(
     *,
     max_plies: int,
     margin: int | None,
+    first: int = 0,
 ) -> dict[tuple[str, str], list[Game]]:
-    """Two games for every pairing (a, b) and opening: a as White, then a as Black."""
+    """Two games for every pairing (a, b) and opening: a as White, then a as Black.
+
+    ``first`` is the number in the book of the first of these openings.
+    """
     return {
         (a, b): [
             Game(white, black, number, moves, max_plies=max_plies, margin=margin)
-            for number, moves in enumerate(openings)
+            for number, moves in enumerate(openings, first)
             for white, black in ((a, b), (b, a))
         ]
         for a, b in pairings

@@ -97,6 +97,13 @@ def game_metrics(name: str, games: Sequence[Game]) -> dict[str, Interval]:
 
 
 def _mean_by_game(turns: Turns) -> Interval:
-    """Mean legal mass over turns, games being the independent units."""
-    _, game = np.unique([id(game) for game in turns.games], return_inverse=True)
-    return clustered_mean(np.bincount(game, turns.legal_mass), np.bincount(game))
+    """Mean legal mass over turns, games being the independent units.
+
+    Summed in an order of the games' own: addresses, or the order of play, would give other last
+    digits in another process, or in an arena of another size.
+    """
+    games = {id(game): game for game in turns.games}
+    order = sorted(games, key=lambda i: (games[i].opening, games[i].white, games[i].black))
+    row = {game: i for i, game in enumerate(order)}
+    rows = [row[id(game)] for game in turns.games]
+    return clustered_mean(np.bincount(rows, turns.legal_mass), np.bincount(rows))

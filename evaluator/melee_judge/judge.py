@@ -6,22 +6,21 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from evaluator.config import ArenaConfig
-from evaluator.melee_judge.duel import Errors, Tick, anchor, duel, model
-from evaluator.melee_judge.scores import player_metrics, primary_scores
+from evaluator.melee_judge.duel import Errors, Predict, Tick, anchor, duel, model
+from evaluator.melee_judge.scores import first_games, joined, player_metrics
 from evaluator.melee_judge.starts import HeldOut, held_out
+from evaluator.melee_judge.tally import lead, outcomes, pairing, scores_in, test_of
 from evaluator.rating.bradley_terry import pool_ratings
-from evaluator.rating.elo import elo
 from evaluator.rating.intervals import bootstrap_mean
-from evaluator.rating.scores import trinomial
+from evaluator.rounds import Pair, Rounds, after, notes_on_stops
 from wm.artifacts.dataset import Dataset
-from wm.artifacts.result import ArenaResult, Pairing, PlayerRow
+from wm.artifacts.result import ArenaResult, Pairing, PlayerRow, Sprt
 from wm.errors import BadData
 from wm.models.melee_model import WorldModel
 
@@ -51,31 +50,59 @@ def judge(
     players = {
         p.name: anchor(p.anchor) if p.anchor else model(models[p.name]) for p in config.players
     }
+    rounds = Rounds(config, len(games), "games")
     started = time.perf_counter()
-    errors = duel(
-        players,
-        games,
-        context=context,
-        horizons=config.horizons,
-        rollouts=config.rollouts,
-        device=device,
-        tick=tick,
-    )
-    starts = sum(len(game.starts) for game in games)
+    errors = _fight(config, players, games, context, rounds, tick, device)
+    played = games[: rounds.start]
     logger.info(
         "%d players predicted %d frames from %d starts in %d games in %.1f s",
         len(players),
         config.horizons[-1],
-        starts,
-        len(games),
+        sum(len(game.starts) for game in played),
+        len(played),
         time.perf_counter() - started,
     )
-    scores = {
-        name: primary_scores(config.primary, errors[name], errors, config.horizons)
-        for name in players
-    }
-    result = _result(config, dataset, games, errors, scores)
-    return result, _lines(games, scores)
+    scores = {name: scores_in(config, errors, [name], _met(rounds, name))[name] for name in players}
+    result = _result(config, dataset, games, errors, scores, rounds)
+    return result, _lines(played, scores)
+
+
+def _fight(
+    config: ArenaConfig,
+    players: Mapping[str, Predict],
+    games: Sequence[HeldOut],
+    context: int,
+    rounds: Rounds,
+    tick: Tick,
+    device: torch.device,
+) -> dict[str, Errors]:
+    """Errors of every player in the games that it met somebody in, and of the baselines in all."""
+    errors: dict[str, Errors] = {}
+
+    def test(pair: Pair) -> Sprt | None:
+        return test_of(config, lead(config, errors, pair, rounds.start))
+
+    while not rounds.over:
+        still = {name for pair in rounds.playing for name in pair}
+        fresh = duel(
+            {name: predict for name, predict in players.items() if name in still},
+            games[rounds.start : rounds.stop],
+            context=context,
+            horizons=config.horizons,
+            rollouts=config.rollouts,
+            device=device,
+            tick=after(tick, rounds.start, len(games)),
+        )
+        for name, own in fresh.items():
+            errors[name] = joined([errors[name], own] if name in errors else [own])
+        rounds.finish(test)
+    tick(rounds.start, rounds.start)
+    return errors
+
+
+def _met(rounds: Rounds, player: str) -> int:
+    """Games in which a player met somebody."""
+    return max(games for pair, games in rounds.played.items() if player in pair)
 
 
 def _games(config: ArenaConfig, dataset: Dataset, context: int) -> list[HeldOut]:
@@ -104,12 +131,16 @@ def _result(
     games: Sequence[HeldOut],
     errors: Mapping[str, Errors],
     scores: Mapping[str, NDArray[np.float64]],
+    rounds: Rounds,
 ) -> ArenaResult:
-    pairs = list(combinations(scores, 2))
-    outcomes = {(a, b): _outcomes(scores[a] - scores[b], config.tie_zone) for a, b in pairs}
+    leads = {pair: lead(config, errors, pair, units) for pair, units in rounds.played.items()}
+    pairings = [
+        pairing(config, pair, own).model_copy(update={"stopped": pair in rounds.stopped})
+        for pair, own in leads.items()
+    ]
     ratings = pool_ratings(
         list(scores),
-        outcomes,
+        {pair: outcomes(config, own) for pair, own in leads.items()},
         anchor=config.anchor,
         samples=config.bootstrap,
         seed=config.seed,
@@ -117,9 +148,10 @@ def _result(
     )
     rows = []
     for player in config.players:
+        own = first_games(errors, [player.name], len(scores[player.name]))
         metrics = player_metrics(
-            errors[player.name],
-            errors,
+            own[player.name],
+            own,
             config.horizons,
             samples=config.bootstrap,
             seed=config.seed,
@@ -138,56 +170,33 @@ def _result(
         judge="melee-duel",
         primary=config.primary,
         players=rows,
-        pairings=[_pairing(config, a, b, scores[a] - scores[b], outcomes[a, b]) for a, b in pairs],
+        pairings=pairings,
         settings={
             **config.model_dump(mode="json"),
             "anchor": config.anchor,
-            "games_used": len(games),
-            "starts_used": sum(len(game.starts) for game in games),
+            "games_used": rounds.start,
+            "starts_used": sum(len(game.starts) for game in games[: rounds.start]),
         },
-        notes=_notes(config, dataset, games, rows),
-    )
-
-
-def _outcomes(difference: NDArray[np.float64], tie_zone: float) -> NDArray[np.float64]:
-    """1, 1/2 or 0 for a in each game; differences inside the tie zone are draws."""
-    return np.where(np.abs(difference) <= tie_zone, 0.5, (difference > 0).astype(float))
-
-
-def _pairing(
-    config: ArenaConfig,
-    a: str,
-    b: str,
-    difference: NDArray[np.float64],
-    outcomes: NDArray[np.float64],
-) -> Pairing:
-    wins, draws, losses = (int((outcomes == value).sum()) for value in (1, 0.5, 0))
-    bootstrap = bootstrap_mean(difference, samples=config.bootstrap, seed=config.seed)
-    return Pairing(
-        a=a,
-        b=b,
-        units=len(outcomes),
-        wins=wins,
-        draws=draws,
-        losses=losses,
-        score=float(outcomes.mean()),
-        elo=elo(trinomial(wins, draws, losses)),
-        los=bootstrap.positive,
-        difference=bootstrap.interval,
-        distinct=len(outcomes),
+        notes=_notes(config, dataset, len(games), rows, pairings),
     )
 
 
 def _notes(
-    config: ArenaConfig, dataset: Dataset, games: Sequence[HeldOut], rows: Sequence[PlayerRow]
+    config: ArenaConfig,
+    dataset: Dataset,
+    games: int,
+    rows: Sequence[PlayerRow],
+    pairings: Sequence[Pairing],
 ) -> list[str]:
     notes = []
-    short = min(dataset.split(config.split).games, config.games) - len(games)
-    if len(games) < FEW_GAMES:
+    short = min(dataset.split(config.split).games, config.games) - games
+    fewest = min(p.units for p in pairings)
+    if fewest < FEW_GAMES:
         notes.append(
-            f"{len(games)} held-out games: with fewer than {FEW_GAMES} the intervals are too "
+            f"{fewest} held-out games: with fewer than {FEW_GAMES} the intervals are too "
             "narrow; take them as hints"
         )
+    notes += notes_on_stops(config, pairings, games, "games")
     if short > 0:
         notes.append(f"{short} held-out games were too short to be used")
     for row in rows:
@@ -221,7 +230,9 @@ def _lines(games: Sequence[HeldOut], scores: Mapping[str, NDArray[np.float64]]) 
                 "identity": game.identity,
                 "frames": len(game.frames),
                 "starts": game.starts.tolist(),
-                "scores": {name: round(float(own[g]), 6) for name, own in scores.items()},
+                "scores": {
+                    name: round(float(own[g]), 6) for name, own in scores.items() if g < len(own)
+                },
             }
         )
         + "\n"

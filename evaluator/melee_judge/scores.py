@@ -5,7 +5,7 @@ Skill is 1 - error / error of the better baseline: 1 is perfect, 0 as good as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,21 @@ def primary_scores(
     if horizon:
         skill = skill[:, [list(horizons).index(int(horizon))]]
     return _mean(skill, axis=1)
+
+
+def first_games(
+    errors: Mapping[str, Errors], names: Iterable[str], games: int
+) -> dict[str, Errors]:
+    """Errors of these players in the first ``games`` games only, and those of the baselines."""
+    return {
+        name: {family: values[:games] for family, values in errors[name].items()}
+        for name in {*names, *BASELINES}
+    }
+
+
+def joined(rounds: Sequence[Errors]) -> Errors:
+    """Errors of one player over the games of several rounds."""
+    return {family: np.concatenate([own[family] for own in rounds]) for family in rounds[0]}
 
 
 def better_baseline(errors: Mapping[str, Errors]) -> Array:

@@ -68,9 +68,47 @@ def test_chess_from_published_models(tmp_path: Path) -> None:
     data = stage.store.get(outcome["result"])
     result = ArenaResult.model_validate_json(data)
     assert len(result.pairings) == 3
+    assert outcome["units"] == 6
+    assert set(outcome["decisions"]) == {"m0 vs m1", "m0 vs random", "m1 vs random"}
     assert result.players[0].model == players[0]["model"]
     assert stage.store.get(result.files["games"]).count(b"[Result ") == 12
     assert (stage.heartbeat.done, stage.heartbeat.total, stage.heartbeat.unit) == (12, 12, "games")
+
+    run_arena(stage)
+    assert stage.store.get(outcome["result"]) == data
+
+
+def test_a_sequential_arena_says_what_was_decided(tmp_path: Path) -> None:
+    greedy = {"name": "greedy", "anchor": "greedy"}
+    model = {"name": "m", "model": publish(tmp_path, "chess").key}
+    config = {
+        "game": "chess",
+        "players": [model, greedy, RANDOM],
+        "pairs": 9,
+        "max_plies": 50,
+        "adjudicate": "material",
+        "sprt": {"elo0": 0, "elo1": 200},
+        "sequential": True,
+        "round": 3,
+        "least": 3,
+        "decide": ["greedy"],
+    }
+    stage = context(tmp_path, config)
+    outcome = run_arena(stage)
+    assert outcome["decisions"]["m vs greedy"] == "accept_h0"
+    assert outcome["decisions"]["greedy vs random"] == "accept_h1"
+    data = stage.store.get(outcome["result"])
+    result = ArenaResult.model_validate_json(data)
+    assert outcome["units"] == sum(pairing.units for pairing in result.pairings) < 27
+    assert stage.heartbeat.done == stage.heartbeat.total == 2 * outcome["units"]
+    for pairing in result.pairings:
+        # A network in a batch of another size still plays the very same games.
+        fixed = config | {"sequential": False, "pairs": pairing.units, "decide": []}
+        alone = ArenaResult.model_validate_json(
+            stage.store.get(run_arena(context(tmp_path, fixed))["result"])
+        )
+        same = pairing.model_copy(update={"stopped": False})
+        assert alone.pairing(pairing.a, pairing.b) == same
 
     run_arena(stage)
     assert stage.store.get(outcome["result"]) == data

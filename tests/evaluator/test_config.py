@@ -34,6 +34,8 @@ MELEE = {
         (CHESS | {"sprt": {"elo0": 5, "elo1": 5}}, "elo0 < elo1"),
         (CHESS | {"max_plies": 10, "opening_plies": 10}, "more than opening_plies"),
         (CHESS | {"pair": 3}, "Extra inputs"),
+        (CHESS | {"decide": ["champion"]}, "decide names champion, who is no player; there are "),
+        (CHESS | {"round": 0}, "greater than or equal to 1"),
         (MELEE | {"data": None}, "needs data"),
         (MELEE | {"horizons": [5, 1]}, "ascending"),
         (MELEE | {"primary": "position_skill@h=7"}, "primary must be one of"),

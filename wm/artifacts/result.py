@@ -71,6 +71,8 @@ class Pairing(_Artifact):
     """Games ended by the ply cap, scored as the settings say."""
     distinct: int = 0
     """Distinct games among those played."""
+    stopped: bool = False
+    """Its SPRT decided before all units that the arena allows were played."""
 
 
 class ArenaResult(_Artifact):
