@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.k8s.manifests import K8S
-from wmctl.launch.kubernetes.platform import load_profiles
+from wmctl.launch.profiles import load_profiles
 
 PROFILES = load_profiles(K8S / "profiles.yaml")
 

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wm.store import Store, open_store
+from wmctl.run.fold import read_state
 from wmctl.run.history import Event, History
 from wmctl.run.spec import read_spec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 
 NAMESPACE = "wm"
 BUCKET = "wm-dev"

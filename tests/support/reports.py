@@ -9,7 +9,7 @@ from wm.artifacts.dataset import SPLITS, FileInfo, Inputs, Manifest, SplitInfo
 from wm.artifacts.model import ModelCard, WeightsFile
 from wm.artifacts.result import ArenaResult, Interval, Pairing, PlayerRow
 from wmctl.report.collect import Report, Training
-from wmctl.run.state import read_state
+from wmctl.run.fold import read_state
 
 
 def report(script: Script, **changes: Any) -> Report:

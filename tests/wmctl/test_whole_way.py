@@ -15,8 +15,8 @@ from tests.support.tiny import run, submit_command
 from wm.artifacts.dataset import list_datasets, verify_dataset
 from wm.store import open_store
 from wmctl.run.find import find_run
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
-from wmctl.run.state import read_state
 
 
 def weights(store: Path) -> dict[str, bytes]:

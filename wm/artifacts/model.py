@@ -188,19 +188,24 @@ def set_alias(store: Store, name: str, alias: str, version: str, expected: Tag |
 
 def _page(card: ModelCard) -> str:
     """``card.md``, for people."""
-    metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in card.metrics.items())
+    updates = f", {card.step:,} updates" if card.step else ""
+    facts = [f"weights: `{card.weights.key}`, SHA-256 `{card.weights.sha256}`"]
+    if card.data:
+        facts.append(f"data: `{card.data}`")
+    if "imported" in card.training:
+        facts.append(f"imported from: `{card.training['imported']}`")
+        facts += [str(card.training["about"])] if card.training.get("about") else []
+    else:
+        facts.append(f"made by: run `{card.run}`, stage `{card.stage}`")
+    listed = "\n".join(f"- {fact}" for fact in facts)
+    rows = "\n".join(f"| {name} | {value:.6g} |" for name, value in card.metrics.items())
+    metrics = f"\n| held out | |\n|---|---|\n{rows}\n" if rows else ""
     return f"""# {card.name} {card.version}
 
-A {card.kind} model of {card.game}: {card.parameters:,} parameters, {card.step:,} updates.
+A {card.kind} model of {card.game}: {card.parameters:,} parameters{updates}.
 
-- weights: `{card.weights.key}`, SHA-256 `{card.weights.sha256}`
-- data: `{card.data}`
-- made by: run `{card.run}`, stage `{card.stage}`
-
-| held out | |
-|---|---|
+{listed}
 {metrics}
-
 ```json
 {json.dumps(card.training, indent=1)}
 ```

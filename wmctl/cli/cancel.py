@@ -12,9 +12,10 @@ from wm.store.lease import Lease, LeaseHeld, Owner
 from wmctl.run.cancel import ask_to_cancel
 from wmctl.run.conductor import LEASE_TTL
 from wmctl.run.find import find_run
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 
 WAIT = 120.0
 """Seconds that the run's end is waited for."""

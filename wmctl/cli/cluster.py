@@ -26,14 +26,6 @@ def platform_options(command: Command) -> Command:
             "--queue", envvar="WM_QUEUE", help="Kueue's local queue to wait in (WM_QUEUE)."
         ),
         click.option(
-            "--profiles",
-            envvar="WM_PROFILES",
-            type=click.Path(path_type=Path, dir_okay=False),
-            default=Path("k8s/profiles.yaml"),
-            show_default=True,
-            help="What the GPUs of plans are (WM_PROFILES).",
-        ),
-        click.option(
             "--images",
             envvar="WM_IMAGES",
             type=click.Path(path_type=Path, dir_okay=False),

@@ -20,17 +20,16 @@ from wmctl.launch.kubernetes.kinds import CONFIGMAPS
 from wmctl.launch.kubernetes.launcher import KubernetesLauncher
 from wmctl.launch.kubernetes.names import owner_name
 from wmctl.launch.kubernetes.platform import read_platform
-from wmctl.report.page import PageKeeper
+from wmctl.notify import open_notifier
+from wmctl.report.page import PageKeeper, page_link
 from wmctl.run.conductor import LEASE_TTL, Conductor
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec, read_spec
 from wmctl.run.state import RunState
+from wmctl.run.terms import ANY_CPUS
 from wmctl.show.progress import LogProgress
 
 logger = logging.getLogger("wm.conductor")
-
-ANY_CPUS = 1_000_000
-"""The cluster's scheduler, not the conductor, says how much runs at once."""
 
 
 @click.command()
@@ -49,7 +48,7 @@ def command(store: str, run: str) -> int:
         LogShipper(aside, prefix, Path(folder) / "log"),
     ):
         try:
-            return _conduct(opened, run, stopping)
+            return _conduct(opened, aside, run, stopping)
         except (LeaseHeld, Conflict) as error:
             # Another conductor has the run: this one must go, and its Job must not fail.
             logger.info("%s", error.message)
@@ -64,7 +63,7 @@ def command(store: str, run: str) -> int:
             return Exit.BUG
 
 
-def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
+def _conduct(store: Store, aside: Store, run: str, stopping: threading.Event) -> int:
     spec, platform = read_spec(store, run), read_platform(store, run)
     lease = _lease(store, spec, stopping)
     if lease is None:
@@ -81,12 +80,17 @@ def _conduct(store: Store, run: str, stopping: threading.Event) -> int:
     def tell(event: Event) -> None:
         progress.tell(event)
         page.tell(event)
+        notifier.tell(event)
 
     def tick(state: RunState) -> None:
         progress.tick(state)
         page.tick(state)
 
-    with lease, KubernetesLauncher(api, platform, spec, owner["metadata"]["uid"]) as launcher:
+    with (
+        lease,
+        KubernetesLauncher(api, platform, spec, owner["metadata"]["uid"]) as launcher,
+        open_notifier(aside, spec, lambda: page_link(store, run), unattended=True) as notifier,
+    ):
         conductor = Conductor(spec, store, launcher, cpus=ANY_CPUS, tell=tell, tick=tick)
         conductor.interrupted = stopping
         code = conductor.run(lease, submitted=False)

@@ -10,6 +10,7 @@ import click
 
 from wm.errors import Exit
 from wmctl.cli.cluster import platform_options
+from wmctl.cli.draft import profiles_option
 from wmctl.doctor import here, storage
 from wmctl.doctor.check import Row, look_at
 
@@ -26,6 +27,7 @@ from wmctl.doctor.check import Row, look_at
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Here: this check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@profiles_option
 @platform_options
 @click.pass_obj
 def command(

@@ -9,9 +9,9 @@ from wm.store import NotFound, Store, open_store
 from wmctl.cli.cluster import namespace_option
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.clear import clear, runs_on
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
 from wmctl.run.spec import read_spec
-from wmctl.run.state import read_state
 from wmctl.show import phrases
 
 

@@ -12,12 +12,13 @@ from wm.stage.chunks import LogReader, tail_start
 from wm.stage.log import SHIP_EVERY
 from wm.stage.spec import attempt_prefix, member_prefix
 from wm.store import Store, open_store
-from wmctl.plan.graph import select
+from wmctl.plan.node import select
 from wmctl.plan.words import did_you_mean
 from wmctl.run.find import find_run
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 
 FOLLOW_EVERY = 1.0
 """Seconds between looks for new lines."""

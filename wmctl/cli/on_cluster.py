@@ -9,56 +9,60 @@ import click
 import yaml
 
 from wm.errors import Exit
-from wm.store import Store
+from wmctl.cli.draft import Draft
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.names import conductor_name
 from wmctl.launch.kubernetes.platform import Platform
 from wmctl.launch.kubernetes.submit import check_cluster, launch, make_platform, manifests
-from wmctl.plan.graph import Node
-from wmctl.plan.model import Plan
+from wmctl.report.page import page_link
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
-from wmctl.run.spec import RunSpec, draft, submit
-from wmctl.run.state import read_state
+from wmctl.run.objections import check
+from wmctl.run.spec import RunSpec, submit
+from wmctl.run.terms import Terms
 from wmctl.show.outcome import show_outcome
 
 
 def submit_there(
-    store: Store,
-    plan: Plan,
-    nodes: list[Node],
+    made: Draft,
+    terms: Terms,
     *,
     anew: bool,
     dry_run: str | None,
     accept: bool,
     namespace: str,
     images: Path,
-    profiles: Path,
     queue: str | None,
 ) -> int:
     """Hand the plan's run to the cluster; returns the exit code."""
+    store, plan, nodes = made.store, made.plan, made.nodes
     platform = make_platform(
-        store, plan, nodes, namespace=namespace, images=images, profiles=profiles, queue=queue
+        store,
+        plan,
+        nodes,
+        namespace=namespace,
+        images=images,
+        profiles=made.profiles,
+        queue=queue,
     )
     if dry_run:
-        _print(
-            draft(plan, nodes),
-            platform,
-            asked=Api.connect(namespace) if dry_run == "server" else None,
-        )
+        _print(made.spec, platform, asked=Api.connect(namespace) if dry_run == "server" else None)
         return Exit.OK
     api = Api.connect(namespace)
     if not accept:
-        check_cluster(api, draft(plan, nodes), platform)
+        check(made.spec, made.state, made.now)
+        check_cluster(api, made.spec, platform)
     spec = submit(store, plan, nodes, anew=anew)
     state = read_state(spec, History(store, spec.run).events)
     if state.finished and state.finished.code == Exit.OK:
         click.echo(f"{spec.run} is finished; --new runs the plan again")
         return show_outcome(store, spec, state)
-    if launch(api, store, spec, platform):
+    if launch(api, store, spec, platform, terms):
         click.echo(f"{spec.run} is handed to the cluster; store {store.url}")
     else:
         click.echo(f"{spec.run} is under way already; store {store.url}")
     _say_how_to_follow(spec.run, namespace)
+    click.echo(f"page: {page_link(store, spec.run)}")
     return Exit.OK
 
 

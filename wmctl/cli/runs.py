@@ -10,8 +10,8 @@ import click
 
 from wm.store import open_store
 from wmctl.run.find import list_runs
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
-from wmctl.run.state import read_state
 from wmctl.show.columns import columns, show
 
 

@@ -15,11 +15,12 @@ from rich.text import Text
 from wm.errors import StoreUnreachable
 from wm.store import Store, open_store
 from wmctl.run.find import find_run
+from wmctl.run.fold import read_state
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
 from wmctl.run.phases import Phases, read_phases
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 from wmctl.show.columns import WIDE
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import table

@@ -4,49 +4,46 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
 
 from wm.errors import Exit
 from wm.stage.signals import stop_on_signal
-from wm.store import Store, open_store
+from wm.store import Store
 from wm.store.lease import Lease, LeaseHeld, Owner
 from wmctl.cli.cluster import platform_options
-from wmctl.launch.local import LocalLauncher, cpu_count
-from wmctl.plan.graph import resolve
-from wmctl.plan.load import load_plan
-from wmctl.plan.references import model_finder
-from wmctl.report.page import PageKeeper
+from wmctl.cli.draft import make_draft, plan_options, profiles_option
+from wmctl.launch.local import LocalLauncher
+from wmctl.notify import open_notifier
+from wmctl.report.page import PageKeeper, page_link
 from wmctl.run.conductor import LEASE_TTL, Conductor
+from wmctl.run.fold import read_state
 from wmctl.run.history import Event, History
+from wmctl.run.objections import check, objections
 from wmctl.run.spec import RunSpec, submit
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
+from wmctl.run.terms import On, Terms
 from wmctl.show import phrases
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, Progress
 
 
 @click.command()
-@click.argument("plan")
-@click.option("--data", multiple=True, metavar="NAME=SOURCE", help="Read NAME from SOURCE instead.")
-@click.option("--set", "sets", multiple=True, metavar="A.B=C", help="Change a key of the plan.")
+@plan_options
 @click.option("--new", is_flag=True, help="Start another run though this plan has one already.")
-@click.option("--cpus", type=click.IntRange(1), help="Here: processor cores to use [all].")
 @click.option(
-    "--on",
-    type=click.Choice(["local", "kubernetes"]),
-    envvar="WM_ON",
-    default="local",
-    show_default=True,
-    help="Where stages run (WM_ON).",
+    "--accept",
+    is_flag=True,
+    help="Submit what does not fit deadline or budget, or what no node could run.",
 )
 @click.option(
     "--dry-run",
     type=click.Choice(["client", "server"]),
     help="On Kubernetes: print the objects, checked here or by the API server; submit nothing.",
 )
-@click.option("--accept", is_flag=True, help="On Kubernetes: submit what no node could run.")
+@profiles_option
 @platform_options
 @click.pass_obj
 def command(
@@ -55,9 +52,12 @@ def command(
     plan: str,
     data: tuple[str, ...],
     sets: tuple[str, ...],
+    only: tuple[str, ...],
     new: bool,
     cpus: int | None,
-    on: str,
+    on: On,
+    accept: bool,
+    profiles: Path,
     **cluster: Any,
 ) -> int:
     """Run PLAN (a shipped plan's name or a YAML file) to its verdict.
@@ -71,27 +71,33 @@ def command(
       wmctl submit demo
       wmctl submit demo --data melee=replays/ --data chess=games.pgn.xz
       wmctl submit my-plan.yaml --set stages.train-chess.steps=2000
-      wmctl --store s3://bucket/wm submit demo --on kubernetes
+      wmctl submit overnight --set scale=mini
+      wmctl --store s3://bucket/wm submit overnight --on kubernetes
     """
-    opened = open_store(store)
-    checked = load_plan(plan, data=data, sets=sets)
-    nodes = resolve(checked, model_finder(opened))
+    made = make_draft(
+        store, plan, data=data, sets=sets, only=only, on=on, cpus=cpus, profiles=profiles
+    )
+    against = objections(made.spec, made.state, made.now)
+    terms = made.terms.model_copy(update={"accepted": against})
     if on == "kubernetes":
         from wmctl.cli.on_cluster import submit_there
 
-        return submit_there(opened, checked, nodes, anew=new, **cluster)
-    spec = submit(opened, checked, nodes, anew=new)
+        return submit_there(made, terms, anew=new, accept=accept, **cluster)
+    opened = made.store
+    spec = submit(opened, made.plan, made.nodes, anew=new)
     state = read_state(spec, History(opened, spec.run).events)
     if state.finished and state.finished.code == Exit.OK:
         click.echo(f"{spec.run} is finished; --new runs the plan again")
     else:
+        if not accept and not state.since:  # what is under way is taken up again in any case
+            check(made.spec, made.state, made.now)
         click.echo(f"{spec.run}: {phrases.count(len(spec.nodes), 'stage')}; store {opened.url}")
-        _conduct(opened, spec, cpus or cpu_count())
+        _conduct(opened, spec, terms)
         state = read_state(spec, History(opened, spec.run).events)
     return show_outcome(opened, spec, state)
 
 
-def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
+def _conduct(store: Store, spec: RunSpec, terms: Terms) -> None:
     with ExitStack() as stack:
         lease = stack.enter_context(_lease(store, spec))
         launcher = stack.enter_context(LocalLauncher())
@@ -99,18 +105,22 @@ def _conduct(store: Store, spec: RunSpec, cpus: int) -> None:
         if sys.stdout.isatty():
             progress = stack.enter_context(LiveProgress(spec, store))
         page = PageKeeper(store, spec)
+        notifier = stack.enter_context(
+            open_notifier(store, spec, lambda: page_link(store, spec.run))
+        )
 
         def tell(event: Event) -> None:
             progress.tell(event)
             page.tell(event)
+            notifier.tell(event)
 
         def tick(state: RunState) -> None:
             progress.tick(state)
             page.tick(state)
 
-        conductor = Conductor(spec, store, launcher, cpus=cpus, tell=tell, tick=tick)
+        conductor = Conductor(spec, store, launcher, cpus=terms.cpus, tell=tell, tick=tick)
         stop_on_signal(conductor.interrupted)
-        conductor.run(lease)
+        conductor.run(lease, terms=terms)
 
 
 def _lease(store: Store, spec: RunSpec) -> Lease:

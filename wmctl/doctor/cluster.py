@@ -12,8 +12,9 @@ from wmctl.doctor import operator, rights, room, storage
 from wmctl.doctor.check import Row, Trouble, look, look_at
 from wmctl.doctor.inside import Inside
 from wmctl.launch.kubernetes.api import Api
-from wmctl.launch.kubernetes.platform import Platform, Profile, load_images, load_profiles
+from wmctl.launch.kubernetes.platform import Platform, load_images
 from wmctl.launch.kubernetes.submit import make_platform, manifests
+from wmctl.launch.profiles import Profile, known_profiles
 from wmctl.plan.graph import resolve
 from wmctl.plan.load import load_plan
 from wmctl.plan.references import model_finder
@@ -85,7 +86,7 @@ class Examination:
             nodes,
             namespace=self._namespace,
             images=self._images,
-            profiles=self._profiles,
+            profiles=self._known_profiles(),
             queue=self._queue,
         )
         _, *jobs = manifests(draft(plan, nodes), platform)  # the first is the owner
@@ -93,7 +94,7 @@ class Examination:
         return f"{plan.name} has {len(nodes)} stages, and pods can read its data"
 
     def _known_profiles(self) -> dict[str, Profile]:
-        return load_profiles(self._profiles) if self._profiles.is_file() else {}
+        return known_profiles(self._profiles)
 
 
 def _clock(api: Api) -> str:

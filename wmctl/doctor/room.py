@@ -11,8 +11,8 @@ from wmctl.doctor.check import Trouble
 from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.fit import Amounts, amount, could_fit, readable, requests
 from wmctl.launch.kubernetes.kinds import NODES, QUOTAS
-from wmctl.launch.kubernetes.platform import Profile
 from wmctl.launch.kubernetes.pods import condition
+from wmctl.launch.profiles import Profile
 
 Body = dict[str, Any]
 

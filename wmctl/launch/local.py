@@ -77,7 +77,7 @@ class LocalLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, PARENT: str(os.getpid())},
+                env=_environment() | {PARENT: str(os.getpid())},
             )
         self._processes[job.name] = _Process(job, popen, output)
 
@@ -100,6 +100,11 @@ class LocalLauncher:
     def sweep(self) -> list[Pod]:
         """None: the conductor has seen every process end before a run is finished."""
         return []
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but for the webhook's address: that is a secret, and no stage needs it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WM_WEBHOOK")}
 
 
 def _look(process: _Process) -> Observation:

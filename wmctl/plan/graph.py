@@ -4,90 +4,30 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from encoder.config import EncodeConfig
 from evaluator.config import ANCHORS, ArenaConfig
 from trainer.config import TrainConfig
 from wm.errors import BadConfig
 from wm.stage.spec import Kind
+from wmctl.plan.checks import check_rules
+from wmctl.plan.expect import expected
 from wmctl.plan.load import explain_validation
-from wmctl.plan.model import NAME, Plan, Resources, Stage
+from wmctl.plan.model import NAME, Plan, Stage
+from wmctl.plan.node import SETTINGS, Node, Seat, assign, select, steps_of
 from wmctl.plan.words import did_you_mean
-
-SETTINGS: dict[Kind, type[EncodeConfig] | type[TrainConfig] | type[ArenaConfig]] = {
-    "encode": EncodeConfig,
-    "train": TrainConfig,
-    "arena": ArenaConfig,
-}
 
 FindModel = Callable[[str, str], str | None]
 """(game, alias or version) -> key of a registered model, None where there is none."""
 
-
-class Seat(BaseModel):
-    """One player of an arena, before its model is known."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    node: str | None = None
-    """The train node whose model plays."""
-    model: str | None = None
-    """Key of a registered model."""
-    anchor: str | None = None
-
-
-class Node(BaseModel):
-    """One stage of a run, of one variant, with every setting resolved."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    """Unique in the run, e.g. ``train-chess-winner``."""
-    stage: str
-    """Key in the plan, e.g. ``train-chess``."""
-    variant: str = ""
-    """What varies, e.g. ``winner``."""
-    kind: Kind
-    game: str
-    config: dict[str, Any]
-    """The stage's settings; what earlier nodes make is filled in by :func:`bind`."""
-    data: str | None = None
-    """The encode node whose data set is read."""
-    seats: list[Seat] = []
-    cpus: int = 1
-    """Processor cores that each of its pods keeps busy."""
-    resources: Resources = Resources()
-    """What each of its pods asks a cluster for."""
-
-    @property
-    def pods(self) -> int:
-        """Members that work on it together on a cluster."""
-        return int(self.config.get("pods", 1))
-
-    @property
-    def processes(self) -> int:
-        """Training processes of one member."""
-        return int(self.config.get("processes", 1))
-
-    @property
-    def cores(self) -> int:
-        """Processor cores that it keeps busy on one machine, where its pods are one."""
-        return self.cpus * self.pods if self.kind == "train" else self.cpus
-
-    @property
-    def label(self) -> str:
-        """``train-chess/winner``: how plans and people refer to it."""
-        return f"{self.stage}/{self.variant}" if self.variant else self.stage
-
-    @property
-    def needs(self) -> list[str]:
-        """Nodes that must have ended well before this one starts."""
-        return ([self.data] if self.data else []) + [s.node for s in self.seats if s.node]
+CALIBRATION = 100
+"""Updates of a calibration, unless the plan says otherwise."""
+_CHOSEN = re.compile(r"chosen\((?P<choice>[^)]+)\)")
 
 
 def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
@@ -102,71 +42,73 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
         for name, stage in plan.stages.items():
             if _kind(name, stage) != kind:
                 continue
-            for variant, settings in _variants(name, stage):
+            for variant, settings, varied in _variants(name, stage):
                 node = _node(plan, nodes, name, variant, stage, settings, find_model)
-                if not re.fullmatch(NAME, node.name) or node.name in nodes:
-                    raise BadConfig(
-                        f"stage {name}: variant {variant!r} gives no usable name of its own",
-                        hint="vary settings whose values differ in letters or digits",
-                    )
-                nodes[node.name] = node
-    _check_rules(plan, nodes)
-    return list(nodes.values())
+                _add(nodes, node.model_copy(update={"varied": varied}))
+    for name, stage in plan.stages.items():
+        for node in list(_calibrations(name, stage, nodes)):
+            _add(nodes, node)
+    for node in nodes.values():
+        _link(plan, nodes, node)
+    check_rules(plan, nodes)
+    return _in_order(nodes)
 
 
-def bind(node: Node, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The node's configuration with what earlier nodes made: data set and model keys."""
-    config = dict(node.config)
-    if node.data:
-        config["data"] = results[node.data]["dataset"]
-    if node.seats:
-        config["players"] = [
-            {
-                "name": seat.name,
-                "anchor": seat.anchor,
-                "model": results[seat.node]["model"] if seat.node else seat.model,
-            }
-            for seat in node.seats
-        ]
-    return config
-
-
-def select(nodes: Mapping[str, Node], selector: str) -> list[Node]:
-    """Nodes that a plan means by ``train-chess``, ``train-chess/winner`` or ``train-chess/*``."""
-    stage, _, variant = selector.partition("/")
-    return [
-        node
-        for node in nodes.values()
-        if node.name == selector
-        or (node.stage == stage and variant in ("", "*"))
-        or (node.stage == stage and variant == node.variant)
-    ]
-
-
-def _kind(name: str, stage: Stage) -> Kind:
-    kinds: list[Kind] = [k for k in SETTINGS if getattr(stage, k) is not None]
+def _kind(name: str, stage: Stage) -> str:
+    kinds = [k for k in (*SETTINGS, "calibrate") if getattr(stage, k) is not None]
     if len(kinds) != 1:
-        raise BadConfig(f"stage {name}: needs exactly one of the keys encode, train, arena")
+        raise BadConfig(
+            f"stage {name}: needs exactly one of the keys encode, train, arena, calibrate"
+        )
     return kinds[0]
 
 
-def _variants(name: str, stage: Stage) -> list[tuple[str, dict[str, Any]]]:
+def _add(nodes: dict[str, Node], node: Node) -> None:
+    if not re.fullmatch(NAME, node.name) or node.name in nodes:
+        raise BadConfig(
+            f"stage {node.stage}: variant {node.variant!r} gives no usable name of its own",
+            hint="vary settings whose values differ in letters or digits, and keep names short",
+        )
+    nodes[node.name] = node
+
+
+def _variants(name: str, stage: Stage) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """(variant, settings, what of them varies) of every variant."""
     base = stage.settings | ({"model": stage.model} if stage.model is not None else {})
-    variants = []
-    for values in itertools.product(*stage.vary.values()):
-        settings = _copy(base)
-        for path, value in zip(stage.vary, values, strict=True):
-            *parents, last = path.split(".")
-            tree = settings
-            for parent in parents:
-                tree = tree.setdefault(parent, {})
-                if not isinstance(tree, dict):
-                    raise BadConfig(
-                        f"stage {name}: vary {path}: {parent!r} holds a value, not keys"
-                    )
-            tree[last] = value
-        variants.append(("-".join(_slug(value) for value in values), settings))
-    return variants
+    if stage.vary and stage.variants:
+        raise BadConfig(f"stage {name}: give either vary or variants")
+    varied = dict(stage.variants) or {
+        "-".join(map(_slug, values)): dict(zip(stage.vary, values, strict=True))
+        for values in itertools.product(*stage.vary.values())
+    }
+    if not stage.variants and len(varied) < _product(stage):
+        raise BadConfig(
+            f"stage {name}: two variants have the same name",
+            hint="vary settings whose values differ in letters or digits",
+        )
+    made = []
+    for variant, changes in varied.items():
+        settings = deepcopy(base)
+        for path in changes:
+            _check_path(name, settings, path)
+        assign(settings, changes)
+        made.append((variant, settings, changes))
+    return made
+
+
+def _product(stage: Stage) -> int:
+    count = 1
+    for values in stage.vary.values():
+        count *= len(values)
+    return count
+
+
+def _check_path(name: str, settings: dict[str, Any], path: str) -> None:
+    at: Any = settings
+    for parent in path.split(".")[:-1]:
+        at = at.get(parent, {})
+        if not isinstance(at, dict):
+            raise BadConfig(f"stage {name}: vary {path}: {parent!r} holds a value, not keys")
 
 
 def _node(
@@ -178,7 +120,7 @@ def _node(
     settings: dict[str, Any],
     find_model: FindModel,
 ) -> Node:
-    kind = _kind(name, stage)
+    kind: Kind = _kind(name, stage)  # type: ignore[assignment]
     data: str | None = None
     seats: list[Seat] = []
     if kind == "encode":
@@ -198,14 +140,18 @@ def _node(
         if kind == "train":
             settings["model"] = {"kind": stage.train} | (settings.get("model") or {})
             settings["name"] = game
+            if stage.epochs is not None:
+                if "steps" in settings:
+                    raise BadConfig(f"stage {name}: give either steps or epochs")
+                settings["steps"] = 1
         else:
-            seats = _seats(nodes, name, stage, game, find_model)
+            seats = _seats(plan, nodes, name, stage, game, find_model)
             settings |= {"game": game, "players": [_seat_config(seat) for seat in seats]}
     try:
         config = SETTINGS[kind].model_validate(settings)
     except ValidationError as error:
         raise BadConfig(f"stage {name}: {explain_validation(error, SETTINGS[kind])}") from error
-    return Node(
+    node = Node(
         name=f"{name}-{variant}" if variant else name,
         stage=name,
         variant=variant,
@@ -216,7 +162,94 @@ def _node(
         seats=seats,
         cpus=_cpus(config),
         resources=stage.resources,
+        epochs=stage.epochs,
+        shorten_to=stage.shorten_to,
+        optional=stage.optional,
+        adopts=stage.adopt,
+        share=stage.share,
+        survives=stage.survivors,
     )
+    if kind == "encode":
+        node.expects = expected(plan.data[str(stage.encode)], node.config["split"])
+    elif data:
+        node.expects = nodes[data].expects
+    if node.epochs is not None:
+        node.config["steps"] = steps_of(node.config, node, node.expects.train, node.expects.rows)
+    elif kind == "train":
+        node.config["steps"] = max(1, round(node.steps * node.share))
+    return node
+
+
+def _calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """A short training of each shape among the stages that are named."""
+    shapes = set()
+    for selector in stage.calibrate or ():
+        targets = [node for node in select(nodes, selector) if node.kind == "train"]
+        if not targets:
+            raise BadConfig(f"stage {name}: it calibrates {selector!r}, which is no train stage")
+        for target in targets:
+            config = target.config | {"steps": CALIBRATION, "games": None, "name": "calibration"}
+            # Held-out figures of a hundred steps interest nobody.
+            config |= {"validate_games": 8, "checkpoint_every": 10**6, "schedule_steps": None}
+            config |= stage.settings
+            shape = repr((sorted(config.items()), target.resources))
+            if shape not in shapes:
+                shapes.add(shape)
+                yield target.model_copy(
+                    update={
+                        "name": f"{name}-{target.name}",
+                        "stage": name,
+                        "variant": target.name,
+                        "config": TrainConfig.model_validate(config).model_dump(mode="json"),
+                        "epochs": None,
+                        "share": 1.0,
+                        "shorten_to": 1.0,
+                        "adopts": [],
+                        "survives": None,
+                        "varied": {},
+                    }
+                )
+
+
+def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
+    """What a node says of other nodes, now that all are there."""
+    stage = plan.stages[node.stage]
+    for selector in stage.after:
+        found = select(nodes, selector)
+        if not found:
+            raise BadConfig(
+                f"stage {node.stage}: it is after {selector!r}, which is no stage"
+                f"{did_you_mean(selector, plan.stages)}"
+            )
+        node.after += [other.name for other in found]
+    if stage.continues is None or stage.calibrate:
+        return
+    earlier = [n for n in select(nodes, stage.continues) if n.kind == "train"]
+    same = [n for n in earlier if n.variant == node.variant] or earlier
+    if len(same) != 1:
+        raise BadConfig(
+            f"stage {node.stage}: it continues {stage.continues!r}, which is "
+            f"{'no train stage' if not earlier else 'more than one training'}",
+            hint="name one train stage, or one with the same variants",
+        )
+    node.continues = node.config["continues"] = same[0].name
+    if node.data != same[0].data:
+        raise BadConfig(f"stage {node.stage}: it continues {same[0].label} on other data")
+
+
+def _in_order(nodes: Mapping[str, Node]) -> list[Node]:
+    """Nodes with what they need or wait for before them, else as the plan has them."""
+    ordered: dict[str, Node] = {}
+    waiting = list(nodes.values())
+    while waiting:
+        ready = [n for n in waiting if ordered.keys() >= {*n.needs, *n.after}]
+        if not ready:
+            names = ", ".join(node.label for node in waiting)
+            raise BadConfig(f"these stages wait for each other: {names}")
+        for node in ready:
+            ordered[node.name] = node
+        waiting = [node for node in waiting if node.name not in ordered]
+    return list(ordered.values())
 
 
 def _cpus(config: EncodeConfig | TrainConfig | ArenaConfig) -> int:
@@ -241,14 +274,37 @@ def _encode_node(nodes: Mapping[str, Node], name: str, data: str | None) -> str:
 
 
 def _seats(
-    nodes: Mapping[str, Node], name: str, stage: Stage, game: str, find_model: FindModel
+    plan: Plan,
+    nodes: Mapping[str, Node],
+    name: str,
+    stage: Stage,
+    game: str,
+    find_model: FindModel,
 ) -> list[Seat]:
     seats: list[Seat] = []
     for player in stage.players or []:
         optional, player = player.endswith("?"), player.removesuffix("?")
-        trained = [n for n in select(nodes, player) if n.kind == "train" and n.game == game]
+        choice = None
+        selectors = [player]
+        if match := _CHOSEN.fullmatch(player):
+            choice = match["choice"]
+            if choice not in plan.choices:
+                raise BadConfig(
+                    f"stage {name}: player {player}: there is no such choice"
+                    f"{did_you_mean(choice, plan.choices)}"
+                )
+            selectors = plan.choices[choice].among
+        trained = [
+            n
+            for selector in selectors
+            for n in select(nodes, selector)
+            if n.kind == "train" and n.game == game
+        ]
         if trained:
-            seats += [Seat(name=node.label, node=node.name) for node in trained]
+            seats += [
+                Seat(name=node.label, node=node.name, optional=optional, choice=choice)
+                for node in trained
+            ]
         elif player in ANCHORS[game]:
             seats.append(Seat(name=player, anchor=player))
         elif model := find_model(game, player):
@@ -259,7 +315,7 @@ def _seats(
                 f"stage {name}: player {player!r} is no {game} train stage, anchor or model"
                 f"{did_you_mean(player, [*known, *ANCHORS[game]])}",
                 hint=f"anchors: {', '.join(ANCHORS[game])}; stages: {', '.join(known) or 'none'}; "
-                "models: see wmctl models list",
+                "models: see wmctl models list, and wmctl models import",
             )
     return seats
 
@@ -269,40 +325,5 @@ def _seat_config(seat: Seat) -> dict[str, Any]:
     return {"name": seat.name, "anchor": seat.anchor, "model": model}
 
 
-def _check_rules(plan: Plan, nodes: Mapping[str, Node]) -> None:
-    for gate in plan.gates:
-        if not select(nodes, gate.after):
-            raise BadConfig(
-                f"gate after {gate.after!r}: there is no such stage"
-                f"{did_you_mean(gate.after, plan.stages)}"
-            )
-        if (gate.at_least is None) == (gate.at_most is None):
-            raise BadConfig(f"gate after {gate.after}: give one of at_least and at_most")
-    for name, verdict in plan.verdicts.items():
-        arena = nodes.get(verdict.arena)
-        if arena is None or arena.kind != "arena":
-            raise BadConfig(
-                f"verdict {name}: {verdict.arena!r} is no arena stage"
-                f"{did_you_mean(verdict.arena, plan.stages)}"
-            )
-        players = [seat.name for seat in arena.seats]
-        for who in [verdict.candidate, *(c.against for c in verdict.criteria if c.against)]:
-            if who not in players:
-                raise BadConfig(
-                    f"verdict {name}: {who!r} does not play in {verdict.arena}"
-                    f"{did_you_mean(who, players)}",
-                    hint=f"its players: {', '.join(players)}",
-                )
-        for criterion in verdict.criteria:
-            if (criterion.above is None) == (criterion.below is None):
-                raise BadConfig(
-                    f"verdict {name}, criterion {criterion.metric}: give one of above and below"
-                )
-
-
 def _slug(value: object) -> str:
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")
-
-
-def _copy(tree: Any) -> Any:
-    return {k: _copy(v) for k, v in tree.items()} if isinstance(tree, dict) else tree

@@ -11,19 +11,30 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wm.errors import BadConfig, InputMissing, first_problem
+from wmctl.plan.expand import only, scale_of, write_out
 from wmctl.plan.model import Plan
 from wmctl.plan.words import did_you_mean
 
 _SHIPPED = resources.files("wmctl") / "plans"
 
 
-def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) -> Plan:
+def load_plan(
+    name: str,
+    *,
+    data: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    stages: Sequence[str] = (),
+) -> Plan:
     """Read a shipped plan by name or a YAML file by path, then apply overrides.
 
-    ``data`` holds ``NAME=SOURCE``, ``sets`` holds ``a.b=c`` with c in YAML.
+    ``data`` holds ``NAME=SOURCE``, ``sets`` holds ``a.b=c`` with c in YAML; what they say counts
+    more than the plan's scale. ``stages`` are those that are wanted, all where it is empty.
     Raises :class:`InputMissing` and :class:`BadConfig`.
     """
     tree = _read(name)
+    scale = next((s.partition("=")[2] for s in reversed(sets) if s.startswith("scale=")), None)
+    for key, value in scale_of(tree, scale).items():
+        _assign(tree, key.split("."), value, f"scale {scale or tree.get('scale')}: {key}")
     for assignment in data:
         key, source = _split(assignment, "--data")
         known = tree.get("data")
@@ -45,7 +56,8 @@ def load_plan(name: str, *, data: Sequence[str] = (), sets: Sequence[str] = ()) 
         raise BadConfig(f"plan {name}: {explain_validation(error, Plan)}") from error
     for games in plan.data.values():  # what a plan file names lies beside it
         games.source = _absolute(games.source, Path(name).parent)
-    return plan
+    plan = write_out(plan)
+    return only(plan, stages) if stages else plan
 
 
 def shipped_plans() -> list[str]:

@@ -1,26 +1,16 @@
-"""A plan as people write it: data, stages, gates and verdicts."""
+"""A plan as people write it: data, stages, rules and verdicts, within a budget and a deadline."""
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from wmctl.plan.quantities import Deadline, Quantity, Usd
+from wmctl.plan.rules import Choice, Gate, Measure, Verdict
 
 NAME = r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"
 """Names become parts of Kubernetes object names: RFC 1035 labels, kept short."""
-
-
-def parse_duration(value: object) -> object:
-    """``90s``, ``10m``, ``2h`` or ``1d`` as a timedelta; everything else is left to pydantic."""
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)):
-        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
-        return timedelta(**{unit: float(match[1])})
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
 class _Part(BaseModel):
@@ -34,20 +24,8 @@ class DataSource(_Part):
     source: str
     """A path, an archive, ``s3://bucket/prefix``, ``raw:NAME`` (what ``wmctl data push`` put into
     the store), or ``made:COUNT?seed=N``."""
-
-
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40
-}  # fmt: skip
-
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([KMGT]i|[kMGT])?$")]
-"""An amount of bytes as Kubernetes writes it: ``512Mi``, ``4Gi``, ``1.5G``."""
-
-
-def bytes_of(quantity: Quantity) -> int:
-    """The amount in bytes."""
-    number = quantity.rstrip("kKMGTi")
-    return int(float(number) * _UNITS[quantity.removeprefix(number)])
+    games: int | None = Field(None, ge=1)
+    """About how many games it holds: what forecasts are made with until it has been encoded."""
 
 
 class Resources(BaseModel):
@@ -72,9 +50,21 @@ class Resources(BaseModel):
     """GPUs per pod; by default one per training process."""
 
 
+class Halving(_Part):
+    """Successive halving: variants train a part of the way, and only the better ones go on."""
+
+    rungs: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
+    """Shares of the whole training, ascending, after each of which some are left out."""
+    by: list[Measure] = Field(min_length=1)
+    """How they are ranked."""
+    keep: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """How many go on at each rung: a number, or a share, rounded up."""
+
+
 class Stage(BaseModel):
-    """One stage. What it is is said by exactly one of ``encode``, ``train`` and ``arena``;
-    every key that is not listed here is a setting of that stage's own configuration."""
+    """One stage. What it is is said by exactly one of ``encode``, ``train``, ``arena`` and
+    ``calibrate``; every key that is not listed here is a setting of that stage's own
+    configuration."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -84,17 +74,44 @@ class Stage(BaseModel):
     """Kind of the model to train."""
     arena: Literal["chess", "melee"] | None = None
     """Game to compare players at."""
+    calibrate: list[str] | None = None
+    """Train stages whose pace is measured on the real hardware, by ``steps`` updates (default 100)
+    of each shape of model and batch among them."""
     data: str | None = None
     """Name of the encode stage whose data set a train or arena stage reads."""
     players: list[str] | None = None
-    """Of an arena: stages (``train-chess``, ``train-chess/*``), anchors (``random``), or models
-    by alias or version (``champion``, ``base``); a trailing ``?`` leaves out what is not there."""
+    """Of an arena: stages (``train-chess``, ``train-chess/*``), ``chosen(CHOICE)``, anchors
+    (``random``), or models by alias or version (``champion``, ``base``). A trailing ``?`` leaves
+    out what is not there, or has failed; what a rule has skipped is left out in any case."""
     model: dict[str, Any] | None = None
     """Of a train stage: the shape of the model."""
+    epochs: float | None = Field(None, gt=0)
+    """Of a train stage, instead of ``steps``: passes over the games it trains on."""
+    shorten_to: float = Field(1.0, gt=0, le=1)
+    """Share of its steps to which a training may be shortened to keep deadline and budget."""
+    optional: bool = False
+    """Whether a stage is left out when there is no time or money for it."""
+    after: list[str] = []
+    """Stages that must be over, well or not, before this one starts."""
+    adopt: list[str] = []
+    """Choices whose winner's varied settings this stage takes over."""
+    continues: str | None = None
+    """Of a train stage: the train stage from whose last checkpoint it goes on, variant by
+    variant."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Of a train stage: the part of its steps or epochs that it makes; the learning rate is laid
+    out for the whole."""
+    survivors: str | None = None
+    """Choice that must have taken the variant which this one continues; else it is left out."""
+    halve: Halving | None = None
+    """Of a train stage with variants: successive halving over them. Rung 2 is the stage
+    ``NAME-2``, and so on."""
     resources: Resources = Resources()
     """What each of its pods asks a cluster for."""
     vary: dict[str, list[Any]] = {}
     """Setting -> values: one variant of the stage per combination, named by its values."""
+    variants: dict[str, dict[str, Any]] = {}
+    """Name -> settings (``model.layers: 6``): one variant each."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -102,46 +119,18 @@ class Stage(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Gate(_Part):
-    """A condition between stages. What depends on a stage whose gate failed does not run."""
+class Scenarios(_Part):
+    """The table that ``wmctl plan --scenarios`` prints: what could be trained in how long."""
 
-    after: str
-    """Stage (and all its variants) whose outcome is judged."""
-    metric: str
-    """Name in the outcome's metrics."""
-    at_least: float | None = None
-    at_most: float | None = None
-    on_fail: Literal["stop", "continue"] = "stop"
-    """``continue`` records the failure and goes on."""
-
-
-class Criterion(_Part):
-    """One condition of a verdict, judged on an arena's result.
-
-    Where the figure has an interval the bound nearer to failing counts, so that a criterion that
-    holds does so at 95 % confidence.
-    """
-
-    metric: str
-    """``elo``, ``difference`` and ``score`` compare with ``against``; any other name is one of the
-    candidate's own metrics in the arena's result (``fallback_rate``, ``skill@h=10``)."""
-    against: str | None = None
-    """The opponent, for metrics of a pairing."""
-    above: float | None = None
-    below: float | None = None
-
-
-class Verdict(_Part):
-    """Promote or hold: the candidate is promoted when every criterion holds."""
-
-    arena: str
-    candidate: str
-    """A player of that arena."""
-    criteria: list[Criterion] = Field(min_length=1)
-    min_units: int = 0
-    """Fewer independent units (opening pairs, held-out games) than this never promote."""
-    alias: str | None = None
-    """Alias that a promoted candidate gets, such as ``champion``."""
+    models: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Name -> shape of the model."""
+    games: list[int] = Field(min_length=1)
+    """Sizes of the data set."""
+    epochs: list[float] = Field(min_length=1)
+    hours: list[float] = [6, 12, 24]
+    """Times to compare with."""
+    like: str
+    """Train stage whose other settings and hardware count."""
 
 
 class Plan(_Part):
@@ -150,15 +139,29 @@ class Plan(_Part):
     name: str = Field(pattern=f"^{NAME}$")
     about: str = ""
     """What the plan is for, in a sentence."""
-    deadline: Duration | None = None
-    """Time from submission after which running stages are stopped (they save their state) and no
-    other is started: ``90s``, ``10m``, ``2h``."""
+    scale: str = "full"
+    """Which of ``scales`` holds; ``full`` is the plan as it is written."""
+    scales: dict[str, dict[str, Any]] = {}
+    """Name -> keys that are changed (``stages.train.steps: 100``), as by ``--set``."""
+    budget: Usd | None = None
+    """Hard cap on what the run costs: ``30 USD``. Trainings are stopped before it so that arenas
+    and verdicts can still be paid."""
+    deadline: Deadline | None = None
+    """When the verdict must be there: ``10m`` or ``8h`` from submission, or ``07:00``. Trainings
+    are stopped before it (they save their state) so that arenas and verdicts are in time."""
+    confidence: float = Field(0.9, gt=0.5, lt=1)
+    """How sure the forecast must be that deadline and budget are kept; below it trainings are
+    shortened."""
     attempts: int = Field(3, ge=1)
     """How often a stage is tried per submission when it ends with a retryable exit code."""
     disruptions: int = Field(20, ge=0)
     """How often per submission a stage may be stopped from outside (preempted, evicted, its node
     lost) and taken up again; that is no failure and does not count as one."""
+    hang_s: float = Field(300, gt=0)
+    """Seconds without a heartbeat after which a running attempt is ended as hung."""
     data: dict[Annotated[str, Field(pattern=f"^{NAME}$")], DataSource] = {}
     stages: dict[Annotated[str, Field(pattern=f"^{NAME}$")], Stage] = Field(min_length=1)
     gates: list[Gate] = []
+    choices: dict[Annotated[str, Field(pattern=f"^{NAME}$")], Choice] = {}
     verdicts: dict[str, Verdict] = {}
+    scenarios: Scenarios | None = None

@@ -12,10 +12,11 @@ from wm.artifacts.result import ArenaResult
 from wm.stage.spec import Heartbeat, attempt_prefix
 from wm.store import NotFound, Store
 from wmctl.launch.kubernetes.platform import read_platform
+from wmctl.run.fold import read_state
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import RunState, read_state
+from wmctl.run.state import RunState
 
 
 @dataclass(slots=True)

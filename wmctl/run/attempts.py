@@ -6,7 +6,6 @@ The ledger is the store: an attempt's ``spec.json`` is written before it starts,
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +15,9 @@ from wm.stage.memory import OOM_KILLED
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import NotFound, Store
 from wmctl.launch.base import Launcher, Observation, PlatformAway, StageJob, Step
+from wmctl.run.clock import Clock
 from wmctl.run.decide import Start
-from wmctl.run.history import EventKind
+from wmctl.run.history import Event, EventKind
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 
@@ -35,13 +35,16 @@ class _Unstarted:
 class Append(Protocol):
     """Writes an event to the run's history."""
 
-    def __call__(self, kind: EventKind, **fields: Any) -> None: ...
+    def __call__(self, kind: EventKind, *, at: float | None = None, **fields: Any) -> Event: ...
 
 
 class Attempts:
     """Starts and settles attempts."""
 
-    def __init__(self, spec: RunSpec, store: Store, launcher: Launcher, append: Append) -> None:
+    def __init__(
+        self, spec: RunSpec, store: Store, launcher: Launcher, append: Append, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._spec = spec
         self._store = store
         self._launcher = launcher
@@ -57,8 +60,8 @@ class Attempts:
             if node.phase == "running"
         ]
 
-    def start(self, action: Start) -> None:
-        """Enter an attempt in the ledger and start it."""
+    def start(self, action: Start, now: float) -> None:
+        """Enter an attempt in the ledger and start it, as was decided for ``now``."""
         spec = StageSpec(
             run=self._spec.run,
             stage=action.node.name,
@@ -70,7 +73,10 @@ class Attempts:
         # before it could write the event.
         self._store.put(f"{spec.prefix}/spec.json", spec.model_dump_json(indent=1).encode())
         memory = action.resources.memory
-        self._append("started", stage=spec.stage, attempt=spec.attempt, detail={"memory": memory})
+        detail: dict[str, Any] = {"memory": memory}
+        if steps := action.config.get("steps"):
+            detail["steps"] = steps
+        self._append("started", at=now, stage=spec.stage, attempt=spec.attempt, detail=detail)
         self._launch(self._job(spec.stage, spec.attempt, memory))
 
     def start_again(self) -> None:
@@ -103,19 +109,21 @@ class Attempts:
         self._unstarted.pop(stage, None)
         self._launcher.stop(self._job(stage, node.attempt, node.memory))
 
-    def settle(self, seen: Observation) -> None:
-        """Write down the end that the platform saw."""
+    def settle(self, seen: Observation, *, hung: bool = False) -> Event:
+        """Write down the end that the platform saw; ``hung``: we had to end it."""
         if seen.output:
             append_missing(self._store, _prefix(seen.job), seen.output.encode())
         pods = [pod.model_dump(exclude_defaults=True) for pod in seen.pods]
-        self.end(
+        ended = self.end(
             seen.job,
             seen.exit_code or 0,
             seen.message,
             hint=seen.hint,
             detail={"reason": seen.reason, "pods": pods},
+            hung=hung,
         )
         self._launcher.stop(seen.job)  # one that ended because it can never start is still there
+        return ended
 
     def has_outcome(self, job: StageJob) -> bool:
         """Whether the attempt says that it has ended, whatever the platform says."""
@@ -129,7 +137,8 @@ class Attempts:
         *,
         hint: str = "",
         detail: dict[str, Any] | None = None,
-    ) -> None:
+        hung: bool = False,
+    ) -> Event:
         """Write the end of an attempt. Its own outcome counts more than what the platform says,
         but for a want of memory, which a process may not have noticed."""
         self._unstarted.pop(job.stage, None)
@@ -151,7 +160,10 @@ class Attempts:
                 detail["reason"] = outcome.reason
         if code == Exit.OK:
             detail.pop("reason", None)
-        self._append(
+        elif hung:
+            code, message = Exit.HANG, "it gave no sign of life and was ended"
+            hint = "see wmctl logs; a new attempt goes on from the last checkpoint"
+        return self._append(
             "ended",
             stage=job.stage,
             attempt=job.attempt,
@@ -166,8 +178,8 @@ class Attempts:
             self._launcher.start(job)
         except PlatformAway as error:
             known = self._unstarted.get(job.stage)
-            since = known.since if known else time.time()
-            if time.time() - since > START_DEADLINE:
+            since = known.since if known else self._clock.time()
+            if self._clock.time() - since > START_DEADLINE:
                 self.end(job, Exit.ATTEMPTS_EXHAUSTED, error.message, hint=error.hint)
             else:
                 self._unstarted[job.stage] = _Unstarted(job, error, since)

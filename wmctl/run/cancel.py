@@ -23,7 +23,7 @@ class Cancel(BaseModel):
 
 def ask_to_cancel(store: Store, run: str) -> Cancel:
     """Leave the wish; asking again changes nothing that matters."""
-    wish = Cancel(time=time.time(), by=f"{_user()}@{socket.gethostname()}")
+    wish = Cancel(time=time.time(), by=somebody())
     store.put(_key(run), wish.model_dump_json().encode())
     return wish
 
@@ -35,6 +35,11 @@ def wanted(store: Store, run: str, since: float) -> Cancel | None:
     except (NotFound, ValidationError):
         return None
     return wish if wish.time >= since else None
+
+
+def somebody() -> str:
+    """Who is asking, for people: ``ada@desk``."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

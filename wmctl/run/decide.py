@@ -1,7 +1,8 @@
 """What to do next, as a pure function of the run's spec, its history and the clock.
 
-Nothing here reads a clock, a store or a process. The conductor carries out what is returned and
-appends what happened; so a run survives its conductor, and every decision can be replayed.
+Nothing here reads a clock, a store or a process; ``read`` looks into arenas' results, which never
+change. The conductor carries out what is returned and appends what happened; so a run survives its
+conductor, and every decision can be replayed (:mod:`wmctl.run.explain`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wm.artifacts.result import ArenaResult
 from wm.errors import Exit, explain, retryable
 from wm.stage.memory import OOM_KILLED
-from wmctl.plan.graph import Node, bind, select
-from wmctl.plan.model import Gate, Resources
+from wmctl.plan.model import Resources
+from wmctl.plan.node import Node, bind
+from wmctl.run.figures import ReadResult
+from wmctl.run.fold import more_memory, read_state
+from wmctl.run.forecast import planned
 from wmctl.run.history import Event
+from wmctl.run.pressure import Shorten, Skip, last_call, relieve
+from wmctl.run.rules import Choose, DecideGate, Judge, choices, gates, judged_by, verdicts
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import NodeState, RunState, gate_name, gates_after, more_memory, read_state
+from wmctl.run.state import NodeState, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +46,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class DecideGate:
-    """Write down how a gate was decided."""
+class Over:
+    """Say that no stage may go on."""
 
-    name: str
-    outcome: Literal["pass", "fail"]
+    outcome: Literal["budget", "deadline"]
     text: str
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Reach the verdict of that name: from its arena's result, or ``stop`` for a reason."""
-
-    name: str
-    stopped: str = ""
-    """Why there is nothing to judge; empty when the arena is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,113 +61,112 @@ class Finish:
     text: str
 
 
-Action = Start | Stop | DecideGate | Judge | Finish
+Action = Start | Stop | Over | DecideGate | Choose | Skip | Shorten | Judge | Finish
 
 
-def next_actions(spec: RunSpec, events: Sequence[Event], now: float, *, cpus: int) -> list[Action]:
+def next_actions(
+    spec: RunSpec, events: Sequence[Event], now: float, *, cpus: int, read: ReadResult | None = None
+) -> list[Action]:
     """What the conductor should do now; an empty list means wait.
 
     ``now`` in seconds since the epoch; ``cpus`` is how many processor cores the launcher may keep
     busy at once (one stage always runs, however many it asks for).
     """
-    state = read_state(spec, events)
+    return decide(spec, read_state(spec, events), now, cpus=cpus, read=read or _no_results)
+
+
+def decide(
+    spec: RunSpec, state: RunState, now: float, *, cpus: int, read: ReadResult
+) -> list[Action]:
+    """The same, from the state that the history folds into."""
     if state.finished:
         return []
-    if gates := _gates(spec, state):
-        return gates
+    if made := gates(spec, state, read):
+        return [*made]
     running = [node for node in spec.nodes if state.nodes[node.name].phase == "running"]
     if over := _over(spec, state, now):
+        if isinstance(over, Over):
+            return [over]
         if running:
             return [Stop(n.name, state.nodes[n.name].attempt, over) for n in running]
-        return _judge(spec, state, over) or [_finish(spec, state, over)]
-    if verdicts := _judge(spec, state):
-        return verdicts
-    if starts := _starts(spec, state, running, cpus):
-        return starts
-    return [] if running else [_finish(spec, state)]
+        return [*verdicts(spec, state, read, over)] or [_finish(spec, state, over)]
+    if chosen := choices(spec, state, now):
+        return [*chosen]
+    if judged := verdicts(spec, state, read):
+        return [*judged]
+    if called := last_call(spec, state, now):
+        return [*called]
+    starts = _starts(spec, state, running, cpus)
+    if relief := relieve(spec, state, now, [start.node for start in starts]):
+        return [*relief]
+    if starts or running:
+        return [*starts, *_stops(state, running)]
+    # Whatever is left waits for what is not to come; nobody is to wait for its verdict.
+    return [*verdicts(spec, state, read, "the run had ended")] or [_finish(spec, state)]
 
 
-def _gates(spec: RunSpec, state: RunState) -> list[Action]:
-    """Gates whose stages are all done and that are not decided yet."""
-    nodes = {node.name: node for node in spec.nodes}
-    actions: list[Action] = []
-    for gate in spec.plan.gates:
-        name = gate_name(gate)
-        judged = select(nodes, gate.after)
-        if name in state.gates or any(state.nodes[n.name].phase != "done" for n in judged):
-            continue
-        values = {n.label: _metric(state.nodes[n.name].result, gate.metric) for n in judged}
-        passed = all(_within(gate, value) for value in values.values())
-        shown = ", ".join(
-            f"{label} {'has none' if value is None else format(value, '.4g')}"
-            for label, value in values.items()
-        )
-        text = f"{name}: {shown}: {'passed' if passed else 'failed'}"
-        actions.append(DecideGate(name, "pass" if passed else "fail", text, {"values": values}))
-    return actions
-
-
-def _metric(result: dict[str, Any], name: str) -> float | None:
-    value = result.get("metrics", {}).get(name, result.get(name))
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _within(gate: Gate, value: float | None) -> bool:
-    """A metric that is not there, or not a number, never passes."""
-    if value is None:
-        return False
-    if gate.at_least is not None:
-        return value >= gate.at_least
-    return gate.at_most is not None and value <= gate.at_most
-
-
-def _over(spec: RunSpec, state: RunState, now: float) -> str:
+def _over(spec: RunSpec, state: RunState, now: float) -> str | Over:
     """Why no stage may go on; empty while they may."""
     if state.cancelled:
         return state.cancelled.text
-    deadline = spec.plan.deadline
-    if deadline is not None and now > state.since + deadline.total_seconds():
-        return "the deadline has passed"
+    if state.over:
+        return state.over.text
+    deadline, budget = state.terms.deadline, spec.plan.budget
+    if deadline is not None and now > deadline:
+        return Over("deadline", "the deadline has passed")
+    if budget is not None and (usd := state.usd(spec, now)) >= budget:
+        return Over("budget", f"the budget is used up: ${usd:.2f} of ${budget:g}")
     return ""
 
 
-def _judge(spec: RunSpec, state: RunState, over: str = "") -> list[Action]:
-    """Verdicts that can be reached, or that can no longer be."""
-    actions: list[Action] = []
-    for name, verdict in spec.plan.verdicts.items():
-        if name in state.verdicts:
+def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) -> list[Start]:
+    free = cpus - sum(node.cores for node in running)
+    idle = not running
+    actions: list[Start] = []
+    for node in spec.nodes:
+        own = state.nodes[node.name]
+        if own.phase != "waiting" or not _is_ready(spec, state, node):
             continue
-        arena = state.nodes[verdict.arena]
-        if arena.phase == "done":
-            actions.append(Judge(name))
-        elif arena.phase in ("failed", "blocked") or over:
-            actions.append(Judge(name, stopped=_why_not(verdict.arena, arena, over)))
+        if node.cores <= free or idle:
+            config = _config(spec, state, node, own)
+            actions.append(Start(node, own.attempt + 1, config, _resources(node, own)))
+            free -= node.cores
+            idle = False
     return actions
 
 
-def _why_not(name: str, arena: NodeState, over: str) -> str:
-    if arena.phase == "blocked":
-        return arena.why
-    if arena.phase == "failed" and arena.last:
-        return f"{name} failed: {arena.last.text}"
-    return f"{over} before {name} was done"
+def _is_ready(spec: RunSpec, state: RunState, node: Node) -> bool:
+    """What it takes is there, what it waits for is over, and the rules before it are decided."""
+    taken = [name for name in (node.data, node.continues) if name]
+    if any(state.nodes[name].phase != "done" for name in taken):
+        return False
+    if any(not state.nodes[name].over for name in spec.waits_for[node.name]):
+        return False
+    if any(choice not in state.choices for choice in node.choices):
+        return False
+    for gate in spec.gates_before[node.name]:
+        if gate.title not in state.gates and judged_by(spec, state, gate):
+            return False
+    bet = spec.bet_of.get(node.name)
+    return bet is None or bet in state.choices
 
 
-def _starts(spec: RunSpec, state: RunState, running: Sequence[Node], cpus: int) -> list[Action]:
-    free = cpus - sum(node.cores for node in running)
-    idle = not running
-    actions: list[Action] = []
-    for node in spec.nodes:
+def _config(spec: RunSpec, state: RunState, node: Node, own: NodeState) -> dict[str, Any]:
+    steps = planned(state, node) if own.short or own.limit is not None else None
+    return bind(node, spec.by_name, state.results, chosen=state.chosen, steps=steps)
+
+
+def _stops(state: RunState, running: Sequence[Node]) -> list[Stop]:
+    """Running attempts that are to end: hung ones, and trainings whose end was moved."""
+    actions = []
+    for node in running:
         own = state.nodes[node.name]
-        if own.phase != "waiting" or any(state.nodes[n].phase != "done" for n in node.needs):
-            continue
-        if _has_open_gate(spec, state, node):
-            continue
-        if node.cores <= free or idle:
-            results = {need: state.nodes[need].result for need in node.needs}
-            actions.append(Start(node, own.attempt + 1, bind(node, results), _resources(node, own)))
-            free -= node.cores
-            idle = False
+        if own.hung:
+            actions.append(Stop(node.name, own.attempt, "it gives no sign of life"))
+        elif own.left_out:
+            actions.append(Stop(node.name, own.attempt, own.left_out))
+        elif own.limit is not None and own.given > own.limit:
+            actions.append(Stop(node.name, own.attempt, f"it ends at step {own.limit:,} now"))
     return actions
 
 
@@ -182,15 +177,6 @@ def _resources(node: Node, own: NodeState) -> Resources:
         memory = more_memory(node.resources, memory)
     cpus = node.resources.cpus or node.cpus
     return node.resources.model_copy(update={"cpus": float(cpus), "memory": memory})
-
-
-def _has_open_gate(spec: RunSpec, state: RunState, node: Node) -> bool:
-    """A gate may judge several variants: wait for it though the one we need is done."""
-    return any(
-        gate_name(gate) not in state.gates
-        for need in node.needs
-        for gate in gates_after(spec, need)
-    )
 
 
 def _finish(spec: RunSpec, state: RunState, over: str = "") -> Finish:
@@ -205,3 +191,7 @@ def _finish(spec: RunSpec, state: RunState, over: str = "") -> Finish:
         code = Exit.ATTEMPTS_EXHAUSTED
     text = first.last.text if first.last else ""
     return Finish(code, f"{failed[0].name} failed: {text or explain(code)}")
+
+
+def _no_results(key: str) -> ArenaResult:
+    raise KeyError(key)

@@ -1,115 +1,235 @@
-"""How much work a node is, and how long it should take: from earlier runs, else a stated guess."""
+"""How much work a node is, and how long it takes: measured before, else a stated guess."""
 
 from __future__ import annotations
 
-import heapq
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from wm.artifacts.raw import load_raw
+from wm.errors import InputMissing
+from wm.models.config import ModelConfig
+from wm.models.size import flops_per_target
 from wm.store import Store
-from wmctl.plan.graph import Node
-from wmctl.run.find import list_runs
-from wmctl.run.history import History
-from wmctl.run.state import read_state
+from wmctl.plan.node import Node
 
-GUESSES = {"game": 0.01, "MB": 0.5, "batch item": 0.002, "pair": 0.2, "start": 0.02}
-"""Seconds per unit of work on one core, used until a run in this store has measured it."""
+GUESS = "guess"
+"""Source of an estimate that nothing was measured for."""
+
+CORE_FLOPS = 3e10
+"""Floating-point operations a second of one core in training small networks: 4.3M parameters reach
+4e10 (facts/training.md §3.4), smaller ones less."""
+GPU_SHARE = 0.05
+"""Part of a GPU's peak that a training reaches, for the guess: 3-5 times off the bandwidth roof
+(facts/training.md §2)."""
+UNKNOWN_TFLOPS = 100.0
+"""Peak of a GPU that no profile knows."""
+
+_GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.15, "start": 0.02}
+"""Seconds per unit of work on one core. Reading real games is faster than making some."""
+_START = {"encode": 2.0, "train": 6.0, "arena": 5.0}
+"""Seconds before a stage gets to work: imports, the data set."""
+_CLUSTER = 8.0
+"""Seconds more on a cluster, with the image on the node."""
+_DOUBT = {"guess": 0.7, "other": 0.3, "measured": 0.1}
+"""Standard deviation of the logarithm of a time, by how it was found."""
+
+_MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How much a node has to do."""
+class Estimate(BaseModel):
+    """Work and time of a node: ``start_s + work * unit_s + tail_s`` seconds."""
 
-    amount: float
+    model_config = ConfigDict(extra="forbid")
+
+    work: float
     unit: str
-
-    def __str__(self) -> str:
-        plural = "" if self.unit == "MB" or self.amount == 1 else "s"
-        return f"{self.amount:,.0f} {self.unit}{plural}"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Work and time of a node."""
-
-    work: Work
-    seconds: float
+    start_s: float
+    """Before the first unit."""
+    unit_s: float
+    """Of one unit; of a training with its share of validations and checkpoints."""
+    tail_s: float = 0.0
+    """After the last unit."""
+    doubt: float
+    """Standard deviation of the logarithm of the time."""
     source: str
-    """Run that it was measured in, or ``guess``."""
+    """The run in which it was measured, or ``guess``."""
+
+    @property
+    def seconds(self) -> float:
+        """Of all of its work."""
+        return self.seconds_of(self.work)
+
+    def seconds_of(self, work: float) -> float:
+        """Of some other amount of work."""
+        return self.start_s + work * self.unit_s + self.tail_s
+
+    def amount(self) -> str:
+        """``1,500 steps``."""
+        plural = "" if self.unit == "MB" or self.work == 1 else "s"
+        return f"{self.work:,.0f} {self.unit}{plural}"
 
 
-def work_of(node: Node) -> Work:
-    """Games or MB to encode, items to train on, pairs or starts to compare."""
+class Pace(BaseModel):
+    """What was measured of a node that has ended: a sample of the ledger."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_s: float
+    unit_s: float
+    validate_s: float = 0.0
+    """Of one validation of ``units`` games."""
+    save_s: float = 0.0
+    """Of one checkpoint."""
+    units: int = 0
+    run: str
+    time: float
+    """Seconds since the epoch."""
+
+
+def work_of(node: Node, store: Store | None = None) -> tuple[float, str]:
+    """Games or MB to encode, steps to train, pairs or starts to compare; and which of them."""
     config = node.config
     if node.kind == "encode":
-        if made := re.match(r"made:(\d+)", config["source"]):
-            return Work(int(made[1]), "game")
-        return Work(_bytes(Path(config["source"])) / 1e6, "MB")
+        source = config["source"]
+        if not re.match(r"made:", source) and (size := _bytes(source, store)):
+            return size / 1e6, "MB"
+        return float(node.expects.games), "game"
     if node.kind == "train":
-        return Work(config["steps"] * config["batch"], "batch item")
+        return float(node.steps), "step"
     pairings = len(node.seats) * (len(node.seats) - 1) / 2
     if node.game == "chess":
-        return Work(config["pairs"] * pairings, "pair")
-    return Work(config["games"] * config["starts_per_game"] * len(node.seats), "start")
+        return config["pairs"] * pairings, "pair"
+    games = min(config["games"], node.expects.test or config["games"])
+    return float(games * config["starts_per_game"] * len(node.seats)), "start"
 
 
-def estimate(store: Store, nodes: Iterable[Node]) -> dict[str, Estimate]:
-    """An estimate for every node, by name."""
-    measured = _measured(store)
-    estimates = {}
-    for node in nodes:
-        work = work_of(node)
-        rate, source = measured.get(_shape(node), (GUESSES[work.unit], "guess"))
-        estimates[node.name] = Estimate(work, work.amount * rate, source)
-    return estimates
-
-
-def makespan(nodes: Sequence[Node], seconds: Mapping[str, float], cpus: int) -> float:
-    """Seconds from start to end when nodes start in order as soon as they can."""
-    now, free = 0.0, cpus
-    done: set[str] = set()
-    waiting = list(nodes)
-    running: list[tuple[float, str, int]] = []
-    while waiting or running:
-        for node in [n for n in waiting if done.issuperset(n.needs)]:
-            if node.cores <= free or not running:
-                heapq.heappush(running, (now + seconds[node.name], node.name, node.cores))
-                free -= node.cores
-                waiting.remove(node)
-        now, name, cores = heapq.heappop(running)
-        free += cores
-        done.add(name)
-    return now
-
-
-def _measured(store: Store) -> dict[str, tuple[float, str]]:
-    """Seconds per unit of work by shape of node, from the newest run that has it."""
-    rates: dict[str, tuple[float, str]] = {}
-    for spec in list_runs(store):
-        state = read_state(spec, History(store, spec.run).events)
-        for node in spec.nodes:
-            own = state.nodes[node.name]
-            # Only whole, undisturbed attempts say how long a node takes.
-            whole = own.phase == "done" and own.attempt == 1 and not own.result.get("hit")
-            if whole and _shape(node) not in rates:
-                seconds = own.ended - own.started
-                rates[_shape(node)] = (seconds / max(work_of(node).amount, 1e-9), spec.run)
-    return rates
-
-
-def _shape(node: Node) -> str:
-    """Nodes of one shape take the same time per unit of work."""
-    shape = [node.kind, node.game, work_of(node).unit, node.cores]
+def guess(node: Node, work: tuple[float, str], on: str, tflops: Mapping[str, float]) -> Estimate:
+    """An estimate from first principles; ``tflops`` holds the peaks of GPUs by name."""
+    amount, unit = work
+    start = _START[node.kind] + (_CLUSTER if on != "local" else 0)
+    unit_s = _GUESSES.get(unit, 0.0)
     if node.kind == "train":
-        shape += [sorted(node.config["model"].items()), node.config["length"], node.config["mode"]]
+        unit_s = targets_per_step(node) * _target_s(node, on, tflops)
+    elif node.kind == "arena":
+        unit_s *= max(1.0, _arena_flops(node) / 1e7)
+    return Estimate(
+        work=amount, unit=unit, start_s=start, unit_s=unit_s, doubt=_DOUBT["guess"], source=GUESS
+    )
+
+
+def estimate_from(
+    node: Node, work: tuple[float, str], pace: Pace, *, scale: float = 1.0
+) -> Estimate:
+    """An estimate from a measured pace. ``scale``: how much more work a unit of this node is than
+    one of the node that was measured."""
+    amount, unit = work
+    unit_s, tail = pace.unit_s * scale, 0.0
+    if node.kind == "train":
+        config = node.config
+        games = min(config["validate_games"], node.expects.val)
+        validate = pace.validate_s * games / pace.units if pace.units else pace.validate_s
+        unit_s += validate / config["validate_every"] + pace.save_s / config["checkpoint_every"]
+        tail = validate + pace.save_s
+    return Estimate(
+        work=amount,
+        unit=unit,
+        start_s=pace.start_s,
+        unit_s=unit_s,
+        tail_s=tail,
+        doubt=_DOUBT["measured" if scale == 1 else "other"],
+        source=pace.run,
+    )
+
+
+def pace_of(
+    node: Node, work: tuple[float, str], seconds: float, result: Mapping[str, Any], run: str,
+    time: float,
+) -> Pace | None:  # fmt: skip
+    """What an attempt that took ``seconds`` from start to end says of the node's pace."""
+    if node.kind == "train":
+        timing = result.get("timing", {})
+        if not timing.get("step_s"):
+            return None
+        steps = result["step"]
+        validate, save = timing.get("validate_s", 0.0), timing.get("save_s", 0.0)
+        config = node.config
+        held = 1 + steps // config["validate_every"]
+        saved = 1 + steps // config["checkpoint_every"]
+        rest = seconds - steps * timing["step_s"] - held * validate - saved * save
+        return Pace(
+            start_s=max(rest, 0.0),
+            unit_s=timing["step_s"],
+            validate_s=validate,
+            save_s=save,
+            units=int(result.get("units", 0)),
+            run=run,
+            time=time,
+        )
+    amount, _ = work
+    start = min(_START[node.kind], seconds / 2)
+    return Pace(start_s=start, unit_s=(seconds - start) / max(amount, 1e-9), run=run, time=time)
+
+
+def targets_per_step(node: Node) -> float:
+    """Positions with a loss in one update."""
+    config = node.config
+    if node.game == "melee":
+        frames = config["length"] if config["mode"] == "every" else config["model"]["context"]
+        return float(config["batch"] * frames)
+    return float(config["batch"]) * node.expects.rows / max(node.expects.train, 1)
+
+
+def shape(node: Node, *, like: bool = False) -> list[Any]:
+    """Nodes of one shape take the same time per unit of work on the same hardware.
+
+    ``like``: leaves out how much a unit is, for nodes that differ in nothing else.
+    """
+    parts: list[Any] = [node.kind, node.game, node.cores, node.pods]
+    parts += [node.resources.gpu, node.gpus]
+    config = node.config
+    if node.kind == "train":
+        model = {k: v for k, v in config["model"].items() if k not in ("context", "dropout")}
+        if config["mode"] == "window" or model["kind"] == "mlp":
+            model = config["model"]
+        parts += [sorted(model.items()), config["mode"], config["precision"], config["processes"]]
+        return parts if like else [*parts, config["batch"], config["length"]]
     if node.kind == "arena":
-        shape += [len(node.seats), node.config["max_plies"], max(node.config["horizons"])]
-    return repr(shape)
+        return [*parts, len(node.seats), config["max_plies"], max(config["horizons"])]
+    return [*parts, config["source"].partition(":")[0], config["workers"]]
 
 
-def _bytes(path: Path) -> int:
+def unit_size(node: Node) -> float:
+    """How much one unit of a node is, among nodes that are alike."""
+    return float(node.config["batch"] * node.config["length"]) if node.kind == "train" else 1.0
+
+
+def _target_s(node: Node, on: str, tflops: Mapping[str, float]) -> float:
+    flops = flops_per_target(_MODEL.validate_python(node.config["model"]))
+    if node.resources.gpu and on != "local":
+        peak = tflops.get(node.resources.gpu, UNKNOWN_TFLOPS) * 1e12
+        return flops / (GPU_SHARE * peak * node.gpus * node.pods)
+    return flops / (CORE_FLOPS * node.cores)
+
+
+def _arena_flops(node: Node) -> float:
+    models = [player for player in node.config["players"] if player.get("model")]
+    return 1e7 * max(1, len(models)) / 2
+
+
+def _bytes(source: str, store: Store | None) -> int:
+    """Of files at hand; 0 where nobody knows."""
+    if source.startswith("raw:"):
+        try:
+            return load_raw(store, source.removeprefix("raw:")).bytes if store else 0
+        except InputMissing:
+            return 0
+    if source.startswith("s3:"):
+        return 0
+    path = Path(source)
     if path.is_dir():
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
     return path.stat().st_size if path.is_file() else 0

@@ -15,13 +15,20 @@ from wm.errors import BadData
 from wm.store import ABSENT, NotFound, Store, Tag
 
 EventKind = Literal[
-    "submitted",  # a conductor took up the run for a submission
+    "submitted",  # a conductor took up the run for a submission, on the terms in its detail
     "resumed",  # a later submission took it up again
+    "priced",  # machines cost something else from now on
     "started",  # an attempt of a stage
+    "observed",  # how far running attempts are, where that is news
+    "hung",  # an attempt has given no sign of life for too long
     "ended",  # an attempt of a stage, with its outcome
     "interrupted",  # the conductor was asked to stop
     "cancelled",  # somebody wants the run to end
+    "over",  # the deadline has passed, or the budget is used up
     "gate",  # a gate was decided
+    "chosen",  # a choice was made
+    "skipped",  # stages are left out
+    "shortened",  # trainings get fewer steps
     "verdict",  # a verdict was reached
     "swept",  # what of the run still held the cluster was counted and cleared away
     "finished",  # nothing is left to do
@@ -42,14 +49,15 @@ class Event(BaseModel):
     code: int | None = None
     """Exit code, for ``ended`` and ``finished``."""
     name: str = ""
-    """Of a gate or verdict."""
+    """Of a gate, choice or verdict."""
     outcome: str = ""
-    """Gate: ``pass`` or ``fail``. Verdict: ``promote``, ``hold`` or ``stop``."""
+    """Gate: ``pass`` or ``fail``. Verdict: ``promote``, ``hold`` or ``stop``. ``over``: ``budget``
+    or ``deadline``."""
     text: str = ""
     """One sentence for people."""
     hint: str = ""
     detail: dict[str, Any] = {}
-    """Result of an attempt; evidence of a gate or verdict."""
+    """Result of an attempt; terms of a submission; evidence of a decision."""
 
 
 class History:
@@ -59,24 +67,26 @@ class History:
         self._store = store
         self._key = f"runs/{run}/events.jsonl"
         self._tag: Tag | None = None
+        self._data = b""
         self.events: list[Event] = []
         try:
-            data, self._tag = store.get_tagged(self._key)
+            self._data, self._tag = store.get_tagged(self._key)
         except NotFound:
             return
         try:
-            self.events = [Event.model_validate_json(line) for line in data.splitlines()]
+            self.events = [Event.model_validate_json(line) for line in self._data.splitlines()]
         except ValidationError as error:
             raise BadData(
                 f"{store.url}/{self._key} is damaged or of another version of wmctl",
                 hint=f"use that version, or remove the folder runs/{run} from the store",
             ) from error
 
-    def append(self, kind: EventKind, **fields: Any) -> Event:
-        """Write one event. Raises ``Conflict`` where another writer was at it."""
-        event = Event(time=time.time(), event=kind, **fields)
-        lines = [e.model_dump_json(exclude_defaults=True) for e in [*self.events, event]]
-        data = "".join(line + "\n" for line in lines).encode()
+    def append(self, kind: EventKind, *, at: float | None = None, **fields: Any) -> Event:
+        """Write one event, as of ``at`` (now by default). Raises ``Conflict`` where another writer
+        was at it."""
+        event = Event(time=time.time() if at is None else at, event=kind, **fields)
+        data = self._data + event.model_dump_json(exclude_defaults=True).encode() + b"\n"
         self._tag = self._store.put(self._key, data, only_if=self._tag or ABSENT)
+        self._data = data
         self.events.append(event)
         return event

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from functools import cached_property
 from importlib.metadata import version
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wm.errors import BadData
 from wm.store import ABSENT, Conflict, NotFound, Store
-from wmctl.plan.graph import Node
 from wmctl.plan.model import Plan
+from wmctl.plan.node import Node, select
+from wmctl.plan.rules import Gate
 
 
 class RunSpec(BaseModel):
@@ -31,7 +33,51 @@ class RunSpec(BaseModel):
 
     def node(self, name: str) -> Node:
         """The node of that name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self.by_name[name]
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """Name -> node."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def gates_before(self) -> dict[str, list[Gate]]:
+        """Node -> gates that must be decided before it starts."""
+        found: dict[str, list[Gate]] = {node.name: [] for node in self.nodes}
+        for gate in self.plan.gates:
+            judged = {node.name for node in select(self.by_name, gate.after)}
+            guarded = {n.name for s in gate.guards for n in select(self.by_name, s)}
+            for node in self.nodes:
+                if node.name in guarded or (not gate.guards and judged & set(node.needs)):
+                    found[node.name].append(gate)
+        return found
+
+    @cached_property
+    def among(self) -> dict[str, list[Node]]:
+        """Choice -> the trainings that it is among, in the plan's order."""
+        found: dict[str, list[Node]] = {}
+        for name, choice in self.plan.choices.items():
+            nodes = {n.name: n for s in choice.among for n in select(self.by_name, s)}
+            found[name] = [node for node in nodes.values() if node.kind == "train"]
+        return found
+
+    @cached_property
+    def bet_of(self) -> dict[str, str]:
+        """Node -> the choice by what fits that must take it."""
+        fits = [name for name, choice in self.plan.choices.items() if choice.fits]
+        return {node.name: name for name in fits for node in self.among[name]}
+
+    @cached_property
+    def waits_for(self) -> dict[str, frozenset[str]]:
+        """Node -> all nodes that must be over before it starts."""
+        found = {}
+        for node in self.nodes:
+            selectors = [gate.after for gate in self.gates_before[node.name]]
+            for choice in node.choices:
+                selectors += self.plan.choices[choice].among
+            judged = {n.name for s in selectors for n in select(self.by_name, s)}
+            found[node.name] = frozenset({*node.needs, *node.after, *judged} - {node.name})
+        return found
 
 
 def submit(store: Store, plan: Plan, nodes: list[Node], *, anew: bool = False) -> RunSpec:

@@ -1,22 +1,20 @@
-"""What a run's history says: its events folded into the state that decisions are made on."""
+"""The state of a run, which decisions are made on; see :mod:`wmctl.run.fold`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wm.errors import Exit, retryable
-from wm.stage.memory import OOM_KILLED
-from wmctl.plan.graph import select
-from wmctl.plan.model import Gate, Resources, bytes_of
+from wmctl.plan.node import Node
 from wmctl.run.history import Event
+from wmctl.run.prices import Prices
 from wmctl.run.spec import RunSpec
+from wmctl.run.terms import Terms
 
-Phase = Literal["waiting", "running", "done", "failed", "blocked"]
+Phase = Literal["waiting", "running", "done", "failed", "blocked", "skipped"]
 
-DISRUPTIONS = frozenset({"Preempted", "Evicted", "Deleted", "NodeLost", "ConductorDied"})
-"""Reasons of an end that say nothing against the stage."""
+OVER = ("done", "failed", "blocked", "skipped")
+"""Phases in which nothing more is expected of a node."""
 
 
 @dataclass(slots=True)
@@ -37,12 +35,40 @@ class NodeState:
     last: Event | None = None
     """The newest ``ended`` event."""
     why: str = ""
-    """Why it is blocked."""
+    """Why it is blocked or skipped."""
+    limit: int | None = None
+    """Steps to which it was shortened."""
+    given: int = 0
+    """Steps that the newest attempt was to reach."""
+    since: float = 0
+    """When the running attempt's processes began, by the platform's word; 0 before."""
+    done: float = 0
+    """Units of work done, when that was last observed."""
+    total: float = 0
+    per_s: float = 0
+    """Units a second, as last observed; 0 before."""
+    seen: float = 0
+    """When it was last observed."""
+    hung: bool = False
+    """Whether the running attempt gave no sign of life for too long."""
+    left_out: str = ""
+    """Why a rule, the clock or the budget leaves it out."""
+    short: bool = False
+    """Whether a gate lets it train for its shortest only."""
+    usd: float = 0
+    """What its ended attempts have cost."""
+    seconds: float = 0
+    """What its ended attempts have taken, pods one after the other not counted twice."""
 
     @property
     def result(self) -> dict[str, Any]:
         """What the node made; empty until it is done."""
         return self.last.detail if self.last and self.phase == "done" else {}
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self.phase in OVER
 
 
 @dataclass(slots=True)
@@ -51,101 +77,54 @@ class RunState:
 
     nodes: dict[str, NodeState] = field(default_factory=dict)
     gates: dict[str, Event] = field(default_factory=dict)
+    choices: dict[str, Event] = field(default_factory=dict)
     verdicts: dict[str, Event] = field(default_factory=dict)
     cancelled: Event | None = None
+    over: Event | None = None
+    """That the deadline has passed or the budget is used up."""
     swept: Event | None = None
     finished: Event | None = None
     since: float = 0
     """When the newest submission took the run up."""
+    terms: Terms = field(default_factory=Terms)
+    """Of the newest submission."""
+    prices: list[tuple[float, Prices]] = field(default_factory=list)
+    """From when on which hold, oldest first."""
+    shortened: float = 0
+    """When trainings were shortened last."""
 
+    @property
+    def chosen(self) -> dict[str, list[str]]:
+        """Choice -> the nodes that it took."""
+        return {name: event.detail["chosen"] for name, event in self.choices.items()}
 
-def read_state(spec: RunSpec, events: Sequence[Event]) -> RunState:
-    """Fold the history into the state that decisions are made on."""
-    state = RunState(nodes={node.name: NodeState() for node in spec.nodes})
-    for event in events:
-        match event.event:
-            case "submitted" | "resumed":
-                state.since = event.time
-                state.finished = state.cancelled = state.swept = None
-                for node in state.nodes.values():
-                    node.failures = node.disruptions = 0
-                    if node.phase == "failed":
-                        node.phase = "waiting"
-                # A verdict that had nothing to judge is open again.
-                state.verdicts = {n: v for n, v in state.verdicts.items() if v.outcome != "stop"}
-            case "started":
-                node = state.nodes[event.stage]
-                node.phase, node.attempt, node.started = "running", event.attempt, event.time
-                node.memory = event.detail.get("memory", "")
-            case "ended":
-                _end(spec, state.nodes[event.stage], event)
-            case "cancelled":
-                state.cancelled = event
-            case "swept":
-                state.swept = event
-            case "gate":
-                state.gates[event.name] = event
-            case "verdict":
-                state.verdicts[event.name] = event
-            case "finished":
-                state.finished = event
-    _block(spec, state)
-    return state
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Node -> what it made, of those that are done."""
+        return {name: node.result for name, node in self.nodes.items() if node.phase == "done"}
 
+    def usd_of(self, node: Node, start: float, end: float) -> float:
+        """What all pods of a node cost from ``start`` to ``end``, at the prices of each moment."""
+        usd = 0.0
+        for i, (begins, prices) in enumerate(self.prices):
+            stops = self.prices[i + 1][0] if i + 1 < len(self.prices) else end
+            begins = start if i == 0 else max(begins, start)
+            if (seconds := min(stops, end) - begins) > 0:
+                usd += seconds * prices.per_second(node, self.terms.on)
+        return usd
 
-def gate_name(gate: Gate) -> str:
-    """How a gate is called in the history and in reports."""
-    bound = f">= {gate.at_least:g}" if gate.at_least is not None else f"<= {gate.at_most:g}"
-    return f"{gate.after}: {gate.metric} {bound}"
+    def usd(self, spec: RunSpec, now: float) -> float:
+        """What the run has cost so far: attempts that have ended, and those under way."""
+        return sum(self.usd_of_node(node, now) for node in spec.nodes)
 
+    def usd_of_node(self, node: Node, now: float) -> float:
+        """What one node has cost so far."""
+        own = self.nodes[node.name]
+        if own.phase != "running" or not own.since:
+            return own.usd
+        return own.usd + self.usd_of(node, own.since, now)
 
-def gates_after(spec: RunSpec, name: str) -> list[Gate]:
-    """The gates that judge the node of that name."""
-    nodes = {node.name: node for node in spec.nodes}
-    return [g for g in spec.plan.gates if name in {n.name for n in select(nodes, g.after)}]
-
-
-def more_memory(resources: Resources, memory: str) -> str:
-    """What comes after an attempt that ``memory`` did not suffice for: twice as much at most."""
-    if resources.memory_max is None or bytes_of(memory) >= bytes_of(resources.memory_max):
-        return memory
-    doubled = 2 * bytes_of(memory)
-    if doubled >= bytes_of(resources.memory_max):
-        return resources.memory_max
-    return f"{doubled // 2**20}Mi"
-
-
-def _end(spec: RunSpec, node: NodeState, event: Event) -> None:
-    node.last, node.ended = event, event.time
-    if event.code == Exit.OK:
-        node.phase = "done"
-        return
-    reason = event.detail.get("reason")
-    if event.code == Exit.PREEMPTED or reason in DISRUPTIONS:
-        node.disruptions += 1
-        again = node.disruptions <= spec.plan.disruptions
-    else:
-        node.failures += 1
-        again = retryable(event.code or Exit.BUG) and node.failures < spec.plan.attempts
-    if reason == OOM_KILLED and node.memory:  # the same again would end the same way
-        resources = spec.node(event.stage).resources
-        again = again and more_memory(resources, node.memory) != node.memory
-    node.phase = "waiting" if again else "failed"
-
-
-def _block(spec: RunSpec, state: RunState) -> None:
-    """Mark what cannot run because of what came before; nodes are in order of need."""
-    for node in spec.nodes:
-        own = state.nodes[node.name]
-        if own.phase != "waiting":
-            continue
-        for need in node.needs:
-            other = state.nodes[need]
-            if other.phase == "failed":
-                own.phase, own.why = "blocked", f"{need} failed"
-            elif other.phase == "blocked":
-                own.phase, own.why = "blocked", other.why
-            for gate in gates_after(spec, need):
-                decided = state.gates.get(gate_name(gate))
-                if decided and decided.outcome == "fail" and gate.on_fail == "stop":
-                    own.phase, own.why = "blocked", decided.text
+    def done_of(self, name: str, now: float) -> float:
+        """Units of work that a running node should have done by now, from when it was seen."""
+        own = self.nodes[name]
+        return min(own.total, own.done + own.per_s * max(0.0, now - own.seen))

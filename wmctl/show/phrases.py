@@ -16,6 +16,13 @@ def clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
+def hour(seconds: float) -> str:
+    """Local wall-clock time without seconds, with the day where it is not today's."""
+    at = time.localtime(seconds)
+    today = time.strftime("%Y-%m-%d") == time.strftime("%Y-%m-%d", at)
+    return time.strftime("%H:%M" if today else "%a %H:%M", at)
+
+
 def duration(seconds: float) -> str:
     """``45s``, ``3m 20s``, ``2h 05m``."""
     whole = round(seconds)
@@ -73,8 +80,12 @@ def event(event: Event) -> str:
             if event.outcome == "stop":
                 return f"verdict {event.name}: stop — {event.text}"
             return f"verdict {event.name}: {event.text}"
-        case "cancelled" | "swept":
+        case "chosen":
+            return f"choice {event.name}: {event.text}"
+        case "cancelled" | "swept" | "hung" | "over" | "skipped" | "shortened" | "priced":
             return event.text
+        case "observed":
+            return ""  # progress, which is shown as such
         case "finished":
             # What failed was said when it did.
             how = f" with code {event.code}" if event.code else f": {event.text}"

@@ -31,12 +31,18 @@ COLOURS = {
     "done": "green",
     "failed": "red",
     "blocked": "yellow",
+    "skipped": "dim",
 }
 
 REFRESH = 1.0
 """Seconds between looks at the heartbeats in a terminal."""
 PLAIN_EVERY = 15.0
 """Seconds between progress lines where output is no terminal."""
+
+_TOLD = frozenset(
+    {"gate", "chosen", "skipped", "shortened", "hung", "over", "priced", "interrupted"}
+)
+"""Events that a live table does not show by itself."""
 
 logger = logging.getLogger("wm.conductor")
 
@@ -78,7 +84,8 @@ class PlainProgress:
 
     def tell(self, event: Event) -> None:
         """Print the event."""
-        self._say(phrases.event(event))
+        if line := phrases.event(event):
+            self._say(line)
 
     def tick(self, state: RunState) -> None:
         """Now and then, print how far the running stages are."""
@@ -124,7 +131,7 @@ class LiveProgress:
 
     def tell(self, event: Event) -> None:
         """Print what the table does not show and the outcome does not repeat."""
-        if event.event in ("gate", "interrupted") or (event.event == "ended" and event.code):
+        if event.event in _TOLD or (event.event == "ended" and event.code):
             self._live.console.print(Text(phrases.event(event)))
         self._shown_at = 0.0
 
@@ -139,7 +146,7 @@ class LiveProgress:
 def _detail(node: NodeState, beat: Heartbeat | None) -> str:
     if node.phase == "running":
         return phrases.heartbeat(beat) if beat else "starting"
-    if node.phase == "blocked":
+    if node.phase in ("blocked", "skipped"):
         return node.why
     if node.phase == "failed" and node.last:
         return node.last.text

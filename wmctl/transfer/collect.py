@@ -23,9 +23,9 @@ from wm.store.directory import DirectoryStore
 from wm.store.keys import RESERVED
 from wmctl.report.collect import collect as read_report
 from wmctl.report.page import publish
+from wmctl.run.fold import read_state
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec, spec_key
-from wmctl.run.state import read_state
 from wmctl.transfer.fetch import Fetcher, Wanted, reporting
 from wmctl.transfer.progress import Progress
 

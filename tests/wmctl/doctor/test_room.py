@@ -9,7 +9,7 @@ import pytest
 from wmctl.doctor import room
 from wmctl.doctor.check import Trouble
 from wmctl.launch.kubernetes.kinds import NODES, QUOTAS, Kind
-from wmctl.launch.kubernetes.platform import Profile
+from wmctl.launch.profiles import Profile
 
 
 class Cluster:

@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.runs import small_run
 from wm.errors import BadConfig
-from wmctl.plan.graph import Node, bind, resolve, select
+from wmctl.plan.graph import resolve
 from wmctl.plan.model import Plan
+from wmctl.plan.node import Node, bind, select
 
 
 def plan(**stages: dict[str, Any]) -> Plan:

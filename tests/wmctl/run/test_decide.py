@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.runs import PLAN, Script, small_run
 from wmctl.run.decide import DecideGate, Finish, Judge, Start, Stop, next_actions
+from wmctl.run.fold import read_state
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import read_state
 
 
 def actions(spec: RunSpec, script: Script, *, cpus: int = 4, now: float | None = None) -> list[Any]:

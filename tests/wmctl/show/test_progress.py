@@ -13,8 +13,8 @@ from tests.support.runs import PLAN, Script, small_run
 from wm.stage import Heartbeat
 from wm.store import Store, open_store
 from wmctl.launch.base import Observation, StageJob
+from wmctl.run.fold import read_state
 from wmctl.run.phases import Phases
-from wmctl.run.state import read_state
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, table
 

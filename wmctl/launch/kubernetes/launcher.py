@@ -20,6 +20,7 @@ from wmctl.launch.kubernetes.platform import Platform
 from wmctl.launch.kubernetes.pods import pod_of
 from wmctl.launch.kubernetes.render import render
 from wmctl.launch.kubernetes.workload import is_over
+from wmctl.plan.quantities import deadline_after
 from wmctl.run.spec import RunSpec
 
 KINDS: dict[StageKind, Kind] = {"encode": JOBS, "train": PYTORCHJOBS, "arena": JOBS}
@@ -52,7 +53,7 @@ class KubernetesLauncher:
         self._api = api
         self._platform = platform
         self._owner_uid = owner_uid
-        self._deadline_s = _deadline(spec, platform)
+        self._deadline_s = _deadline(spec, platform, time.time())
         self._kinds = tuple({KINDS[node.kind] for node in spec.nodes})
         self._mirror = Mirror(api, (PODS, *self._kinds), f"wm.dev/run={spec.run}")
         self._mirror.wait(FIRST_ANSWER)
@@ -173,11 +174,12 @@ class KubernetesLauncher:
             self._api.delete(kind, name)
 
 
-def _deadline(spec: RunSpec, platform: Platform) -> int | None:
+def _deadline(spec: RunSpec, platform: Platform, now: float) -> int | None:
     """Kubernetes counts from the first look at a job, waiting for a node included."""
     if spec.plan.deadline is None:
         return None
-    return int(spec.plan.deadline.total_seconds() + platform.start_deadline_s + SPARE)
+    at = deadline_after(spec.plan.deadline, now)
+    return int(at - now + platform.start_deadline_s + SPARE)
 
 
 def _belongs(pod: Body, labels: dict[str, str]) -> bool:

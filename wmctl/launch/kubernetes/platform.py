@@ -6,38 +6,16 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wm.errors import BadConfig, BadData, InputMissing, first_problem
 from wm.store import NotFound, Store
 from wmctl.launch.kubernetes.names import Part
+from wmctl.launch.profiles import CPU, Profile, load_yaml
 from wmctl.plan.words import did_you_mean
 
 _PUSH = "make build push REGISTRY=registry.example/wm"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class Profile(BaseModel):
-    """What a GPU's name in a plan means on this cluster: nodes to run on, and their price."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    selector: dict[str, str] = {}
-    """Labels of the nodes that have it."""
-    tolerations: list[dict[str, Any]] = []
-    """Taints of those nodes that its pods put up with, as Kubernetes writes them."""
-    resource: str = "nvidia.com/gpu"
-    """Name under which the nodes offer it."""
-    price_per_hour: float | None = Field(None, ge=0)
-    """USD per GPU."""
-    spot: dict[str, str] | None = None
-    """Label of interruptible nodes; where it is given the pods ask for such nodes."""
-
-    @property
-    def node_selector(self) -> dict[str, str]:
-        """All labels that a node must carry."""
-        return self.selector | (self.spot or {})
 
 
 class Platform(BaseModel):
@@ -75,7 +53,7 @@ class Platform(BaseModel):
 
     def profile(self, gpu: str, stage: str) -> Profile:
         """The profile of a GPU that a stage asks for; :class:`BadConfig` where there is none."""
-        if gpu not in self.profiles:
+        if gpu not in self.profiles or gpu == CPU:
             raise BadConfig(
                 f"stage {stage}: no profile says what a GPU {gpu!r} is"
                 f"{did_you_mean(gpu, self.profiles)}",
@@ -89,24 +67,12 @@ def load_images(path: Path) -> dict[Part, str]:
 
     Raises :class:`InputMissing` where nothing was pushed, and :class:`BadConfig`.
     """
-    tree = _load(path, "no images were pushed yet", f"{_PUSH}, or name the file by --images")
+    tree = load_yaml(path, "no images were pushed yet", f"{_PUSH}, or name the file by --images")
     entries = tree.get("images")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise BadConfig(f"{path} has no list of images", hint=f"write it anew: {_PUSH}")
     found = {str(entry.get("name")): entry for entry in entries}
     return {part: _image(path, found, f"wm-{part}") for part in get_args(Part)}
-
-
-def load_profiles(path: Path) -> dict[str, Profile]:
-    """GPU name -> profile. Raises :class:`InputMissing` and :class:`BadConfig`."""
-    tree = _load(path, "it says what the GPUs of plans are", "name the file by --profiles")
-    try:
-        return TypeAdapter(dict[str, Profile]).validate_python(tree)
-    except ValidationError as error:
-        raise BadConfig(
-            f"{path}: {first_problem(error)}",
-            hint=f"a profile has {', '.join(Profile.model_fields)}",
-        ) from error
 
 
 def write_platform(store: Store, run: str, platform: Platform) -> None:
@@ -144,16 +110,3 @@ def _image(path: Path, found: dict[str, dict[str, Any]], name: str) -> str:
             hint=f"a tag may change between two attempts; this writes digests: {_PUSH}",
         )
     return f"{entry['newName']}@{entry['digest']}"
-
-
-def _load(path: Path, why: str, hint: str) -> dict[str, Any]:
-    """The mapping in a YAML file."""
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise InputMissing(f"{path} does not exist: {why}", hint=hint) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}", hint=hint) from error
-    if not isinstance(tree, dict):
-        raise BadConfig(f"{path} holds no mapping of names to values", hint=hint)
-    return tree

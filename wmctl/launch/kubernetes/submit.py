@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.fit import could_fit
 from wmctl.launch.kubernetes.kinds import CONFIGMAPS, JOBS, NODES, PYTORCHJOBS
 from wmctl.launch.kubernetes.names import conductor_name, owner_name
-from wmctl.launch.kubernetes.platform import Platform, load_images, load_profiles, write_platform
+from wmctl.launch.kubernetes.platform import Platform, load_images, write_platform
 from wmctl.launch.kubernetes.render import render, render_conductor, render_owner
 from wmctl.launch.kubernetes.workload import is_over
-from wmctl.plan.graph import Node
+from wmctl.launch.profiles import Profile
 from wmctl.plan.model import Plan
+from wmctl.plan.node import Node
 from wmctl.run.conductor import LEASE_TTL
-from wmctl.run.history import History
+from wmctl.run.fold import read_state
+from wmctl.run.history import EventKind, History
 from wmctl.run.spec import RunSpec
-from wmctl.run.state import read_state
+from wmctl.run.terms import Terms
 
 REACHABLE = ("made:", "raw:", "s3://")
 """Beginnings of sources that a pod can read."""
@@ -42,7 +44,7 @@ def make_platform(
     *,
     namespace: str,
     images: Path,
-    profiles: Path,
+    profiles: Mapping[str, Profile],
     queue: str | None,
 ) -> Platform:
     """What the run needs to know of its cluster; BadConfig or InputMissing for what it lacks."""
@@ -58,7 +60,7 @@ def make_platform(
         namespace=namespace,
         store=store.url,
         images=load_images(images),
-        profiles=load_profiles(profiles) if wants_gpus else {},
+        profiles=dict(profiles) if wants_gpus else {},
         queue=queue,
         version=version("wmctl"),
     )
@@ -109,7 +111,7 @@ def check_cluster(api: Api, spec: RunSpec, platform: Platform) -> None:
             )
 
 
-def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
+def launch(api: Api, store: Store, spec: RunSpec, platform: Platform, terms: Terms) -> bool:
     """Hand the run to the cluster; False where a conductor is at work on it already."""
     conductor = api.get(JOBS, conductor_name(spec.run))
     if conductor is not None and not is_over(conductor):
@@ -122,7 +124,8 @@ def launch(api: Api, store: Store, spec: RunSpec, platform: Platform) -> bool:
         # Entered here and not by the conductor, which takes seconds to come: who looks meanwhile
         # is not to see the end of an earlier submission.
         history = History(store, spec.run)
-        history.append("resumed" if history.events else "submitted")
+        kind: EventKind = "resumed" if history.events else "submitted"
+        history.append(kind, detail=terms.model_dump(mode="json"))
     owner = api.apply(render_owner(spec, platform))
     if conductor is not None:  # of an earlier submission
         api.delete(JOBS, conductor_name(spec.run))

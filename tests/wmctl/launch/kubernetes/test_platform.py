@@ -7,11 +7,11 @@ import yaml
 
 from wm.errors import BadConfig, BadData, InputMissing
 from wm.store import open_store
+from wmctl.launch.profiles import load_profiles
 from wmctl.launch.kubernetes.platform import (
     Platform,
     Profile,
     load_images,
-    load_profiles,
     read_platform,
     write_platform,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wmctl.launch.kubernetes.names import Part
-from wmctl.launch.kubernetes.platform import Platform, Profile
+from wmctl.launch.kubernetes.platform import Platform
+from wmctl.launch.profiles import Profile
 from wmctl.plan.model import Resources
 
 UID = 10001

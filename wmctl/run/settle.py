@@ -1,0 +1,71 @@
+"""What can no longer run, or is left out, because of what came before."""
+
+from __future__ import annotations
+
+from wmctl.plan.node import Node
+from wmctl.run.spec import RunSpec
+from wmctl.run.state import NodeState, RunState
+
+
+def settle(spec: RunSpec, state: RunState) -> None:
+    """Mark what cannot run, or is left out, because of what came before; nodes are in order of
+    need."""
+    for node in spec.nodes:
+        own = state.nodes[node.name]
+        if own.left_out and own.phase in ("waiting", "failed"):
+            own.phase, own.why = "skipped", own.left_out
+        if own.phase != "waiting":
+            continue
+        _settle_by_needs(state, node, own)
+        if own.phase == "waiting":
+            _settle_by_gates(spec, state, node, own)
+
+
+def _settle_by_gates(spec: RunSpec, state: RunState, node: Node, own: NodeState) -> None:
+    for gate in spec.gates_before[node.name]:
+        decided = state.gates.get(gate.title)
+        if decided and decided.outcome == "fail" and gate.on_fail == "stop":
+            own.phase, own.why = "blocked", decided.text
+
+
+def _settle_by_needs(state: RunState, node: Node, own: NodeState) -> None:
+    for name in (node.data, node.continues):
+        if name is None:
+            continue
+        other = state.nodes[name]
+        if other.phase == "failed":
+            own.phase, own.why = "blocked", f"{name} failed"
+        elif other.phase in ("blocked", "skipped"):
+            own.phase, own.why = other.phase, other.why
+    survivors = state.chosen.get(node.survives or "")
+    if survivors is not None and node.continues not in survivors:
+        own.phase, own.why = "skipped", f"choice {node.survives} took another"
+    for choice in node.adopts:
+        if choice in state.choices and not state.chosen[choice]:
+            own.phase, own.why = "blocked", state.choices[choice].text
+    if own.phase == "waiting" and node.seats:
+        _settle_by_seats(state, node, own)
+
+
+def _settle_by_seats(state: RunState, node: Node, own: NodeState) -> None:
+    trained = [seat for seat in node.seats if seat.node]
+    left = [seat for seat in node.seats if not seat.node]
+    out = ""
+    for seat in trained:
+        other = state.nodes[seat.node or ""]
+        if seat.choice:
+            if seat.choice not in state.choices or seat.node in state.chosen[seat.choice]:
+                left.append(seat)
+            else:
+                out = f"choice {seat.choice} took nobody"
+            continue
+        if other.phase in ("failed", "blocked") and not seat.optional:
+            own.phase = "blocked"
+            own.why = f"{seat.node} failed" if other.phase == "failed" else other.why
+            return
+        if other.phase in ("failed", "blocked", "skipped"):
+            out = other.why or f"{seat.node} failed"
+        else:
+            left.append(seat)
+    if trained and (len(left) < 2 or not any(seat.node for seat in left)):
+        own.phase, own.why = "skipped", f"there is nobody to compare: {out}"
