@@ -13,6 +13,7 @@ from typing import Any
 from encoder.config import EncodeConfig
 from encoder.encode import encode
 from encoder.members import Members
+from encoder.stock import take_stock
 from wm.errors import Preempted
 from wm.stage import StageContext, run_stage
 
@@ -20,6 +21,8 @@ from wm.stage import StageContext, run_stage
 def main(context: StageContext) -> dict[str, Any]:
     """Encode what the attempt's spec says, or this member's share of it."""
     config = context.settings(EncodeConfig)
+    if config.inventory:
+        return take_stock(config, context)
     members = Members.of_attempt(context.member, config.pods, context.spec.prefix)
     try:
         return encode(

@@ -54,6 +54,8 @@ class EncodeConfig(BaseModel):
     pods: int = Field(1, ge=1)
     """Pods that parse on a cluster; one machine ignores it; the data set does not depend on it.
     Every pod reads through all of a source that is one stream, and parses its share."""
+    inventory: bool = False
+    """Only count what would be accepted and what rejected; no data set is made."""
     timeout_s: float = Field(60.0, gt=0)
     """Seconds after which the parsing of one input is given up."""
     melee: MeleeOptions = MeleeOptions()

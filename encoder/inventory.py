@@ -84,6 +84,7 @@ class Inventory(BaseModel):
 def inventory(
     paths: Sequence[Path | str],
     *,
+    game: str = "melee",
     store: Store | None = None,
     workers: int = 0,
     timeout: float = 60,
@@ -93,27 +94,29 @@ def inventory(
 ) -> Inventory:
     """Read every game of the sources at ``paths`` as an encode stage would, and keep nothing.
 
-    ``store`` is where ``raw:NAME`` lies. ``workers`` 0 means one per core; ``progress`` is called
-    with the games so far. Raises InputMissing for a path that is not there.
+    ``game`` is that of ``made:`` sources. ``store`` is where ``raw:NAME`` lies. ``workers`` 0 means
+    one per core; ``progress`` is called with the games so far. Raises InputMissing for a path that is not there.
     """
     count = _Count()
     reader = GameReader(melee or MeleeOptions(), chess or ChessOptions())
     with tempfile.TemporaryDirectory(prefix="wm-inventory-") as folder:
         scratch = Path(folder)
         with Isolated(reader, workers or os.cpu_count() or 1, timeout, scratch) as pool:
-            for task, answered in pool.map(answers, _tasks(paths, store, count.found, scratch)):
+            for task, answered in pool.map(
+                answers, _tasks(paths, game, store, count.found, scratch)
+            ):
                 count.add(task, answered)
                 progress(count.games)
     return count.result()
 
 
 def _tasks(
-    paths: Sequence[Path | str], store: Store | None, found: Inventory, scratch: Path
+    paths: Sequence[Path | str], game: str, store: Store | None, found: Inventory, scratch: Path
 ) -> Iterator[Task]:
     """Tasks of all sources; a broken archive ends with itself."""
     for number, path in enumerate(paths):
         own = scratch / str(number)
-        source = open_source(str(path), "melee", own, store)
+        source = open_source(str(path), game, own, store)
         with Inputs(source, list(Kind), own) as inputs:
             for file in source.files():
                 found.files += 1

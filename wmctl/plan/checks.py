@@ -50,21 +50,36 @@ def _check_condition(
 ) -> None:
     arena = next((node for node in judged if node.kind == "arena"), None)
     players = [seat.name for seat in arena.seats] if arena else []
-    if condition.metric in PAIRING and (condition.against is None or arena is None):
-        raise BadConfig(
-            f"{rule}: {condition.metric} is a figure of two players",
-            hint="judge an arena, and name the opponent: against",
-        )
+    _check_pairing(rule, condition, played=arena is not None)
     if arena and not condition.of and condition.metric not in ("exit_code", "usd", "hours"):
         raise BadConfig(
             f"{rule}: whose {condition.metric}?", hint=f"of: one of {', '.join(players)}"
         )
     for who in (condition.of, condition.against, condition.than):
-        if who and who not in players and not select(nodes, who):
-            raise BadConfig(
-                f"{rule}: {who!r} is neither a player nor a stage"
-                f"{did_you_mean(who, [*players, *(n.label for n in nodes.values())])}"
-            )
+        _check_subject(rule, who, players, nodes)
+
+
+def _check_pairing(rule: str, condition: Condition, *, played: bool) -> None:
+    if condition.metric in PAIRING and (condition.against is None or not played):
+        raise BadConfig(
+            f"{rule}: {condition.metric} is a figure of two players",
+            hint="judge an arena, and name the opponent: against",
+        )
+    if condition.against is not None and condition.metric not in PAIRING:
+        raise BadConfig(
+            f"{rule}: {condition.metric} is no figure of two players",
+            hint="to compare with another's, name it by than and not by against",
+        )
+
+
+def _check_subject(
+    rule: str, who: str | None, players: list[str], nodes: Mapping[str, Node]
+) -> None:
+    if who and who not in players and not select(nodes, who):
+        raise BadConfig(
+            f"{rule}: {who!r} is neither a player nor a stage"
+            f"{did_you_mean(who, [*players, *(n.label for n in nodes.values())])}"
+        )
 
 
 def _check_choices(plan: Plan, nodes: Mapping[str, Node]) -> None:
@@ -93,7 +108,7 @@ def _check_verdicts(plan: Plan, nodes: Mapping[str, Node]) -> None:
                 f"{did_you_mean(verdict.arena, plan.stages)}"
             )
         players = [seat.name for seat in arena.seats]
-        opponents = [who for c in verdict.criteria for who in (c.against, c.than) if who]
+        opponents = [who for c in verdict.criteria for who in c.others if not who.endswith("?")]
         candidates = [] if verdict.candidate == "best" else [verdict.candidate]
         for who in [*candidates, *opponents]:
             if who not in players:
@@ -103,8 +118,5 @@ def _check_verdicts(plan: Plan, nodes: Mapping[str, Node]) -> None:
                     hint=f"its players: {', '.join(players)}",
                 )
         for criterion in verdict.criteria:
-            if criterion.metric in PAIRING and criterion.against is None:
-                raise BadConfig(
-                    f"verdict {name}: {criterion.metric} is a figure of two players",
-                    hint="name the opponent: against",
-                )
+            _check_pairing(f"verdict {name}", criterion, played=True)
+            _check_subject(f"verdict {name}", criterion.of, players, nodes)

@@ -41,12 +41,13 @@ def write_out(plan: Plan) -> Plan:
             raise BadConfig(f"stage {name}: halve needs variants to choose from")
         whole = stage.model_copy(update={"halve": None})
         before = ""
-        for number, share in enumerate([*halve.rungs, 1.0], 1):
+        shares = halve.rungs if halve.rungs[-1] == 1 else [*halve.rungs, 1.0]
+        for number, share in enumerate(shares, 1):
             rung = name if number == 1 else f"{name}-{number}"
             stages[rung] = whole.model_copy(
                 update={"share": share, "continues": before or None, "survivors": before or None}
             )
-            if share < 1:
+            if share in halve.rungs:
                 choices[rung] = Choice(among=[rung], by=halve.by, keep=halve.keep)
             before = rung
     return plan.model_copy(update={"stages": stages, "choices": choices})

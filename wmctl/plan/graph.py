@@ -27,6 +27,10 @@ FindModel = Callable[[str, str], str | None]
 
 CALIBRATION = 100
 """Updates of a calibration, unless the plan says otherwise."""
+_SHAPE = ("model", "batch", "length", "mode", "precision", "pods", "processes", "threads")
+"""Settings that decide how long a step takes."""
+_KINDS = ("inventory", "encode", "calibrate", "train", "arena")
+"""Keys that say what a stage is."""
 _CHOSEN = re.compile(r"chosen\((?P<choice>[^)]+)\)")
 
 
@@ -51,16 +55,14 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
     for node in nodes.values():
         _link(plan, nodes, node)
     check_rules(plan, nodes)
-    return _in_order(nodes)
+    return _in_order(plan, nodes)
 
 
 def _kind(name: str, stage: Stage) -> str:
-    kinds = [k for k in (*SETTINGS, "calibrate") if getattr(stage, k) is not None]
+    kinds = [k for k in _KINDS if getattr(stage, k) is not None]
     if len(kinds) != 1:
-        raise BadConfig(
-            f"stage {name}: needs exactly one of the keys encode, train, arena, calibrate"
-        )
-    return kinds[0]
+        raise BadConfig(f"stage {name}: needs exactly one of the keys {', '.join(_KINDS)}")
+    return "encode" if kinds[0] == "inventory" else kinds[0]
 
 
 def _add(nodes: dict[str, Node], node: Node) -> None:
@@ -124,14 +126,15 @@ def _node(
     data: str | None = None
     seats: list[Seat] = []
     if kind == "encode":
-        if stage.encode not in plan.data:
+        read = str(stage.encode or stage.inventory)
+        if read not in plan.data:
             raise BadConfig(
-                f"stage {name}: there is no data named {stage.encode!r}"
-                f"{did_you_mean(str(stage.encode), plan.data)}"
+                f"stage {name}: there is no data named {read!r}{did_you_mean(read, plan.data)}"
             )
-        source = plan.data[stage.encode]
+        source = plan.data[read]
         game: str = source.game
-        settings |= {"game": game, "name": stage.encode, "source": source.source}
+        settings |= {"game": game, "name": read, "source": source.source}
+        settings["inventory"] = stage.inventory is not None
     else:
         data = _encode_node(nodes, name, stage.data) if stage.data or kind == "train" else None
         game = stage.arena or nodes[data].game  # type: ignore[index]
@@ -170,7 +173,7 @@ def _node(
         survives=stage.survivors,
     )
     if kind == "encode":
-        node.expects = expected(plan.data[str(stage.encode)], node.config["split"])
+        node.expects = expected(plan.data[read], node.config["split"])
     elif data:
         node.expects = nodes[data].expects
     if node.epochs is not None:
@@ -192,7 +195,7 @@ def _calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterato
             # Held-out figures of a hundred steps interest nobody.
             config |= {"validate_games": 8, "checkpoint_every": 10**6, "schedule_steps": None}
             config |= stage.settings
-            shape = repr((sorted(config.items()), target.resources))
+            shape = repr(([config[key] for key in _SHAPE], target.resources))
             if shape not in shapes:
                 shapes.add(shape)
                 yield target.model_copy(
@@ -201,6 +204,8 @@ def _calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterato
                         "stage": name,
                         "variant": target.name,
                         "config": TrainConfig.model_validate(config).model_dump(mode="json"),
+                        "after": [],
+                        "optional": stage.optional,
                         "epochs": None,
                         "share": 1.0,
                         "shorten_to": 1.0,
@@ -237,18 +242,19 @@ def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
         raise BadConfig(f"stage {node.stage}: it continues {same[0].label} on other data")
 
 
-def _in_order(nodes: Mapping[str, Node]) -> list[Node]:
+def _in_order(plan: Plan, nodes: Mapping[str, Node]) -> list[Node]:
     """Nodes with what they need or wait for before them, else as the plan has them."""
+    before = {node.name: {*node.needs, *node.after} for node in nodes.values()}
+    for node in nodes.values():
+        among = [s for choice in node.choices for s in plan.choices[choice].among]
+        before[node.name] |= {other.name for s in among for other in select(nodes, s)}
     ordered: dict[str, Node] = {}
-    waiting = list(nodes.values())
-    while waiting:
-        ready = [n for n in waiting if ordered.keys() >= {*n.needs, *n.after}]
+    while left := [node for node in nodes.values() if node.name not in ordered]:
+        ready = [node for node in left if before[node.name] <= ordered.keys()]
         if not ready:
-            names = ", ".join(node.label for node in waiting)
+            names = ", ".join(node.label for node in left)
             raise BadConfig(f"these stages wait for each other: {names}")
-        for node in ready:
-            ordered[node.name] = node
-        waiting = [node for node in waiting if node.name not in ordered]
+        ordered |= {node.name: node for node in ready}
     return list(ordered.values())
 
 
@@ -261,7 +267,11 @@ def _cpus(config: EncodeConfig | TrainConfig | ArenaConfig) -> int:
 
 
 def _encode_node(nodes: Mapping[str, Node], name: str, data: str | None) -> str:
-    made = {n: node for n, node in nodes.items() if node.kind == "encode"}
+    made = {
+        n: node
+        for n, node in nodes.items()
+        if node.kind == "encode" and not node.config["inventory"]
+    }
     if data is None:
         raise BadConfig(f"stage {name}: 'data' is missing", hint="name the encode stage it reads")
     if data not in made:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,8 @@ def load_plan(
     tree = _read(name)
     scale = next((s.partition("=")[2] for s in reversed(sets) if s.startswith("scale=")), None)
     for key, value in scale_of(tree, scale).items():
-        _assign(tree, key.split("."), value, f"scale {scale or tree.get('scale')}: {key}")
+        for path in _paths(key):
+            _assign(tree, path, deepcopy(value), f"scale {scale or tree.get('scale')}: {key}")
     for assignment in data:
         key, source = _split(assignment, "--data")
         known = tree.get("data")
@@ -49,7 +52,8 @@ def load_plan(
     for assignment in sets:
         key, value = _split(assignment, "--set")
         value = _parse(value, f"--set {assignment}")
-        _assign(tree, key.split("."), value, f"--set {assignment}")
+        for path in _paths(key):
+            _assign(tree, path, deepcopy(value), f"--set {assignment}")
     try:
         plan = Plan.model_validate(tree)
     except ValidationError as error:
@@ -134,18 +138,36 @@ def _absolute(source: str, folder: Path) -> str:
     return str((folder / Path(source).expanduser()).absolute())
 
 
-def _assign(tree: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
+def _paths(key: str) -> list[list[str]]:
+    """``stages.a,b.steps`` means the steps of both."""
+    return [list(path) for path in itertools.product(*(p.split(",") for p in key.split(".")))]
+
+
+def _assign(tree: Any, path: list[str], value: Any, assignment: str) -> None:
+    """Set what ``a.b.c`` names; of a list, ``0`` is the first item."""
     *parents, last = path
     for i, part in enumerate(parents):
-        if part not in tree and i == 1:  # a stage, a datum or a verdict must exist already
-            raise BadConfig(
-                f"{assignment}: there is no {part!r}{did_you_mean(part, tree)}",
-                hint=f"known here: {', '.join(tree)}",
-            )
-        tree = tree.setdefault(part, {})
-        if not isinstance(tree, dict):
+        if isinstance(tree, list):
+            tree = tree[_index(tree, part, assignment)]
+        else:
+            if part not in tree and i == 1:  # a stage, a datum or a verdict must exist already
+                raise BadConfig(
+                    f"{assignment}: there is no {part!r}{did_you_mean(part, tree)}",
+                    hint=f"known here: {', '.join(tree)}",
+                )
+            tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict | list):
             raise BadConfig(f"{assignment}: {part!r} holds a value, not keys")
-    tree[last] = value
+    if isinstance(tree, list):
+        tree[_index(tree, last, assignment)] = value
+    else:
+        tree[last] = value
+
+
+def _index(items: list[Any], part: str, assignment: str) -> int:
+    if not part.isdecimal() or int(part) >= len(items):
+        raise BadConfig(f"{assignment}: {part!r} is no item of a list of {len(items)}")
+    return int(part)
 
 
 def _field_names(model: type[BaseModel]) -> set[str]:

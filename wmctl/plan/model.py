@@ -53,8 +53,9 @@ class Resources(BaseModel):
 class Halving(_Part):
     """Successive halving: variants train a part of the way, and only the better ones go on."""
 
-    rungs: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
-    """Shares of the whole training, ascending, after each of which some are left out."""
+    rungs: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+    """Shares of the whole training, ascending, after each of which some are left out. Without 1.0
+    at the end the last survivors train to the end."""
     by: list[Measure] = Field(min_length=1)
     """How they are ranked."""
     keep: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -62,14 +63,16 @@ class Halving(_Part):
 
 
 class Stage(BaseModel):
-    """One stage. What it is is said by exactly one of ``encode``, ``train``, ``arena`` and
-    ``calibrate``; every key that is not listed here is a setting of that stage's own
+    """One stage. What it is is said by exactly one of ``inventory``, ``encode``, ``calibrate``,
+    ``train`` and ``arena``; every key that is not listed here is a setting of that stage's own
     configuration."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     encode: str | None = None
     """Name of the data to encode."""
+    inventory: str | None = None
+    """Name of the data to take stock of: what is there, and what would be rejected and why."""
     train: Literal["mlp", "lstm", "mamba2"] | None = None
     """Kind of the model to train."""
     arena: Literal["chess", "melee"] | None = None

@@ -26,9 +26,11 @@ class Condition(_Part):
     """Stage or player whose figure it is; by default the stage that is judged (all its variants),
     or the verdict's candidate."""
     against: str | None = None
-    """The opponent, for figures of a pairing."""
+    """The opponent, for figures of a pairing. In a verdict, a trailing ``?`` leaves the criterion
+    out where that one does not play (``champion?``)."""
     than: str | None = None
-    """Stage or player whose same figure is subtracted first: the bound is on the difference."""
+    """Stage or player whose same figure is subtracted first: the bound is on the difference. A
+    trailing ``?`` as above."""
     above: float | None = None
     at_least: float | None = None
     below: float | None = None
@@ -70,6 +72,24 @@ class Criterion(Condition):
     """A condition of a verdict: it must be shown at 95 % confidence unless it says otherwise."""
 
     confidence: float | None = Field(0.95, gt=0, lt=1)
+
+    @property
+    def others(self) -> list[str]:
+        """Whom it compares with, as the plan names them."""
+        return [who for who in (self.against, self.than) if who]
+
+    def concerns(self, players: set[str]) -> bool:
+        """Whether everybody it needs plays; only optional ones may be missing."""
+        return all(who.removesuffix("?") in players for who in self.others if who.endswith("?"))
+
+    def definite(self) -> Criterion:
+        """Without question marks."""
+        plain = {
+            name: who.removesuffix("?")
+            for name in ("against", "than")
+            if (who := getattr(self, name))
+        }
+        return self.model_copy(update=plain)
 
 
 _SHORT = Condition.model_fields.keys()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,6 +30,12 @@ class Evidence(BaseModel):
     """The condition with its numbers, for people."""
 
 
+def plain(model: BaseModel) -> dict[str, Any]:
+    """A model as plain JSON values, by way of text: JSON has no NaN, a model writes it as a word."""
+    made: dict[str, Any] = json.loads(model.model_dump_json())
+    return made
+
+
 def weigh(condition: Condition, who: str, figures: Figures, *, named: bool = True) -> Evidence:
     """Hold the figure of ``who`` against the condition. ``named``: the sentence says whose it is.
 
@@ -50,9 +58,7 @@ def weigh(condition: Condition, who: str, figures: Figures, *, named: bool = Tru
             return Evidence(criterion=criterion, holds=False, figure=None, text=text)
         figure = at_confidence(figure, condition.confidence)
         seen = [figure.low, figure.high]
-        percent = f"{100 * condition.confidence:g} %"
-        shown = f"{figure.value:.3g} ({percent} {figure.low:.3g} to {figure.high:.3g}, "
-        shown += f"n={figure.n})"
+        shown = _shown(figure, condition.confidence)
     fits = [_compare(condition, value) for value in seen]
     holds = all(fits) if condition.holds == "surely" else any(fits)
     side = f"{_WORDS[condition.side]} {condition.bound:g}"
@@ -61,6 +67,14 @@ def weigh(condition: Condition, who: str, figures: Figures, *, named: bool = Tru
         holds = False
         text += f"; {figure.n} independent units are fewer than {condition.min_sample}"
     return Evidence(criterion=criterion, holds=holds, figure=figure, text=text)
+
+
+def _shown(figure: Interval, confidence: float) -> str:
+    """``40 (95 % 5 to 75, n=100)``; what was counted or decided has no interval to show."""
+    if figure.low == figure.high:
+        return f"{figure.value:.4g}" + (f" (n={figure.n})" if figure.n else "")
+    span = f"{100 * confidence:g} % {figure.low:.3g} to {figure.high:.3g}, n={figure.n}"
+    return f"{figure.value:.3g} ({span})"
 
 
 def _compare(condition: Condition, value: float) -> bool:

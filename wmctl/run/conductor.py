@@ -309,10 +309,10 @@ class Conductor:
     def _look_for_prices(self, state: RunState) -> None:
         with contextlib.suppress(NotFound, ValidationError):
             listed = read_price_list(self._store, self._spec.run)
-            if listed.since > state.prices[-1][0] and listed.prices != state.prices[-1][1]:
+            if listed.since >= state.prices[-1][0] and listed.prices != state.prices[-1][1]:
                 text = f"other prices, by {listed.by}"
-                prices = {"prices": listed.prices.model_dump(mode="json")}
-                self._append("priced", text=text, detail=prices)
+                detail = {"since": listed.since, "prices": listed.prices.model_dump(mode="json")}
+                self._append("priced", text=text, detail=detail)
 
     def _append(self, kind: str, *, at: float | None = None, **fields: object) -> Event:
         moment = self._clock.time() if at is None else at

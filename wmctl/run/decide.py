@@ -87,11 +87,11 @@ def decide(
     if over := _over(spec, state, now):
         if isinstance(over, Over):
             return [over]
-        if running:
-            return [Stop(n.name, state.nodes[n.name].attempt, over) for n in running]
-        return [*verdicts(spec, state, read, over)] or [_finish(spec, state, over)]
+        # Nobody waits for a verdict until the last pod has gone.
+        stops = [Stop(n.name, state.nodes[n.name].attempt, over) for n in running]
+        return [*verdicts(spec, state, read, over), *stops] or [_finish(spec, state, over)]
     if chosen := choices(spec, state, now):
-        return [*chosen]
+        return [chosen[0]]  # what is chosen next depends on what this one has taken
     if judged := verdicts(spec, state, read):
         return [*judged]
     if called := last_call(spec, state, now):
@@ -112,7 +112,7 @@ def _over(spec: RunSpec, state: RunState, now: float) -> str | Over:
     if state.over:
         return state.over.text
     deadline, budget = state.terms.deadline, spec.plan.budget
-    if deadline is not None and now > deadline:
+    if deadline is not None and now >= deadline:
         return Over("deadline", "the deadline has passed")
     if budget is not None and (usd := state.usd(spec, now)) >= budget:
         return Over("budget", f"the budget is used up: ${usd:.2f} of ${budget:g}")

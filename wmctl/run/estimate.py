@@ -113,7 +113,7 @@ def guess(node: Node, work: tuple[float, str], on: str, tflops: Mapping[str, flo
     start = _START[node.kind] + (_CLUSTER if on != "local" else 0)
     unit_s = _GUESSES.get(unit, 0.0)
     if node.kind == "train":
-        unit_s = targets_per_step(node) * _target_s(node, on, tflops)
+        unit_s = _positions(node) * _target_s(node, on, tflops)
     elif node.kind == "arena":
         unit_s *= max(1.0, _arena_flops(node) / 1e7)
     return Estimate(
@@ -175,12 +175,10 @@ def pace_of(
 
 
 def targets_per_step(node: Node) -> float:
-    """Positions with a loss in one update."""
-    config = node.config
-    if node.game == "melee":
-        frames = config["length"] if config["mode"] == "every" else config["model"]["context"]
-        return float(config["batch"] * frames)
-    return float(config["batch"]) * node.expects.rows / max(node.expects.train, 1)
+    """Positions with a loss in one update; of a window that is the last one."""
+    if node.game == "melee" and node.config["mode"] == "window":
+        return float(node.config["batch"])
+    return _positions(node)
 
 
 def shape(node: Node, *, like: bool = False) -> list[Any]:
@@ -199,12 +197,22 @@ def shape(node: Node, *, like: bool = False) -> list[Any]:
         return parts if like else [*parts, config["batch"], config["length"]]
     if node.kind == "arena":
         return [*parts, len(node.seats), config["max_plies"], max(config["horizons"])]
-    return [*parts, config["source"].partition(":")[0], config["workers"]]
+    scheme, colon, _ = config["source"].partition(":")
+    return [*parts, scheme if colon else "files", config["workers"], config["inventory"]]
 
 
 def unit_size(node: Node) -> float:
     """How much one unit of a node is, among nodes that are alike."""
     return float(node.config["batch"] * node.config["length"]) if node.kind == "train" else 1.0
+
+
+def _positions(node: Node) -> float:
+    """Positions that are computed in one update."""
+    config = node.config
+    if node.game == "melee":
+        frames = config["length"] if config["mode"] == "every" else config["model"]["context"]
+        return float(config["batch"] * frames)
+    return float(config["batch"]) * node.expects.rows / max(node.expects.train, 1)
 
 
 def _target_s(node: Node, on: str, tflops: Mapping[str, float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wmctl.run.conditions import plain
 from wmctl.run.decide import Action, Finish, Over
 from wmctl.run.history import EventKind
 from wmctl.run.pressure import Shorten, Skip
@@ -31,7 +32,7 @@ def event_of(action: Action) -> tuple[EventKind, dict[str, Any]]:
                 "name": name,
                 "outcome": judgement.outcome,
                 "text": judgement.text,
-                "detail": judgement.model_dump(mode="json"),
+                "detail": plain(judgement),
             }
         case Finish(code, text):
             return "finished", {"code": code, "text": text}

@@ -96,7 +96,9 @@ def of_outcome(metric: str, outcome: Outcome) -> Interval | None:
             value = value.get(part) if isinstance(value, Mapping) else None
     if value in ("hit", "miss"):
         value = value == "hit"
-    if not isinstance(value, int | float):
+    if isinstance(value, int):  # a count, or yes and no
+        return exact(float(value))
+    if not isinstance(value, float):
         return None
     units = int(outcome.result.get("units", 0))
     if metric in SHARES and units:

@@ -50,7 +50,8 @@ def _fold(spec: RunSpec, state: RunState, event: Event) -> None:
         case "submitted" | "resumed":
             _submit(spec, state, event)
         case "priced":
-            state.prices.append((event.time, Prices.model_validate(event.detail["prices"])))
+            since = event.detail.get("since", event.time)
+            state.prices.append((since, Prices.model_validate(event.detail["prices"])))
         case "started":
             node = state.nodes[event.stage]
             node.phase, node.attempt, node.started = "running", event.attempt, event.time
@@ -143,6 +144,10 @@ def _gate(spec: RunSpec, state: RunState, event: Event) -> None:
 def _end(spec: RunSpec, state: RunState, event: Event) -> None:
     node, own = spec.node(event.stage), state.nodes[event.stage]
     _charge(state, node, own, event)
+    if node.kind == "train" and own.seen:
+        own.done = int(state.done_of(node.name, event.time))
+        if event.code not in (Exit.OK, Exit.PREEMPTED):  # it goes on from the last checkpoint
+            own.done = own.done // node.config["checkpoint_every"] * node.config["checkpoint_every"]
     own.last, own.ended, own.since = event, event.time, 0
     if event.code == Exit.OK:
         own.phase = "done"

@@ -67,26 +67,29 @@ def forecast(
     *,
     steps: Mapping[str, int] | None = None,
     without: Collection[str] = (),
+    most_doubt: float = math.inf,
 ) -> Forecast:
     """Let every node that is left start as soon as it can, and see when the last one ends.
 
     ``steps`` are what trainings are to reach, where that is not what they are meant to; ``without``
-    names nodes that are left out.
+    names nodes that are left out; ``most_doubt`` bounds how much a single time is doubted.
     """
     left = [
         node for node in spec.nodes if not state.nodes[node.name].over and node.name not in without
     ]
-    times = {node.name: remaining(spec, state, node, now, (steps or {}).get(node.name))
-             for node in left}  # fmt: skip
+    times: dict[str, Span] = {}
+    for node in left:
+        mean, variance = remaining(spec, state, node, now, (steps or {}).get(node.name))
+        times[node.name] = mean, min(variance, (most_doubt * mean) ** 2)
     starts, ends = _walk(spec, state, left, times)
     last = max(ends.values(), default=(0.0, 0.0))
     spent = state.usd(spec, now)
-    mean, variance = spent, 0.0
+    usd, doubt = spent, 0.0
     for name, (seconds, spread) in times.items():
         rate = _rate(state, spec.node(name))
-        mean += rate * seconds
-        variance += rate * rate * spread
-    return Forecast(now, last, (mean, variance), spent, ends, starts)
+        usd += rate * seconds
+        doubt += rate * rate * spread
+    return Forecast(now, last, (usd, doubt), spent, ends, starts)
 
 
 def remaining(
@@ -150,9 +153,7 @@ def estimate_of(spec: RunSpec, state: RunState, node: Node) -> Estimate:
                 made = estimate_from(node, work, pace, scale=scale)
                 doubt = RUN_DOUBT if not like else 2 * RUN_DOUBT
                 return made.model_copy(update={"doubt": doubt})
-    if expected:
-        return expected.model_copy(update={"work": work[0]})
-    return guess(node, work, state.terms.on, {})
+    return expected or guess(node, work, state.terms.on, {})
 
 
 def _pace(spec: RunSpec, node: Node, seconds: float, result: Mapping[str, object]) -> Pace | None:

@@ -15,8 +15,9 @@ from wmctl.run.forecast import Forecast, forecast, planned, shortest
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 
-SURELY = 0.95
-"""Confidence with which what follows the trainings must fit at the last call."""
+RESERVE_DOUBT = 0.3
+"""Most that is doubted of what follows the trainings (standard deviation of the logarithm): to
+reserve for the worst of a mere guess would leave a short night without any training."""
 WORTH = 0.05
 """Share of its steps below which shortening a running training is not worth a restart."""
 CALM = 300.0
@@ -40,31 +41,39 @@ class Shorten:
 
 
 def last_call(spec: RunSpec, state: RunState, now: float) -> list[Skip | Shorten]:
-    """Trainings that must stop now, because what follows would not fit any more otherwise."""
+    """Trainings that must stop now, because what follows would not fit any more otherwise.
+
+    While nothing has been trained, training on is the only way to something that can be judged; so
+    then it is given up only when what follows is not even expected to fit.
+    """
     trainings = _trainings(spec, state)
     if not trainings or not _limited(spec, state):
         return []
     steps = {node.name: harvest(state, node, now) for node in trainings}
+    bounds = {name: count for name, count in steps.items() if count}
     nothing = [name for name, count in steps.items() if not count]
-    ahead = forecast(
-        spec,
-        state,
-        now,
-        steps={name: count for name, count in steps.items() if count},
-        without={*nothing, *alternatives(spec, state)},
-    )
-    if why := misses(spec, state, ahead, SURELY):
-        text = f"last call: {why} if training went on"
-        actions: list[Skip | Shorten] = []
-        bounds = {name: count for name, count in steps.items() if count}
-        bounds = {n: c for n, c in bounds.items() if c < planned(state, spec.node(n))}
-        if bounds:
-            shown = ", ".join(f"{name} at {count:,}" for name, count in bounds.items())
-            actions.append(Shorten(bounds, f"{text}; trainings stop where they are: {shown}"))
-        if nothing:
-            actions.append(Skip(nothing, f"{text}, and {_list(nothing)} has made no step"))
-        return actions
-    return []
+    out = {*nothing, *alternatives(spec, state)}
+    ahead = forecast(spec, state, now, steps=bounds, without=out, most_doubt=RESERVE_DOUBT)
+    sure = spec.plan.confidence if _has_contender(spec, state, bounds) else 0.5
+    why = misses(spec, state, ahead, sure)
+    if not why:
+        return []
+    text = f"last call: {why} if training went on"
+    actions: list[Skip | Shorten] = []
+    moved = {n: c for n, c in bounds.items() if c < planned(state, spec.node(n))}
+    if moved:
+        shown = ", ".join(f"{name} at {count:,}" for name, count in moved.items())
+        actions.append(Shorten(moved, f"{text}; trainings stop where they are: {shown}"))
+    if nothing:
+        have = "has" if len(nothing) == 1 else "have"
+        actions.append(Skip(nothing, f"{text}, and {_list(nothing)} {have} made no step"))
+    return actions
+
+
+def _has_contender(spec: RunSpec, state: RunState, steps: Mapping[str, int]) -> bool:
+    """Whether something has been trained that an arena waits for."""
+    seats = {seat.node for node in spec.nodes for seat in node.seats if seat.node}
+    return any(name in steps or state.nodes[name].phase == "done" for name in seats)
 
 
 def relieve(spec: RunSpec, state: RunState, now: float, ready: list[Node]) -> list[Skip | Shorten]:
@@ -82,7 +91,8 @@ def relieve(spec: RunSpec, state: RunState, now: float, ready: list[Node]) -> li
     confidence = spec.plan.confidence
 
     def ahead(steps: Mapping[str, int], without: set[str]) -> str:
-        seen = forecast(spec, state, now, steps=later.steps | dict(steps), without=without)
+        merged = later.steps | dict(steps)
+        seen = forecast(spec, state, now, steps=merged, without=without, most_doubt=RESERVE_DOUBT)
         return misses(spec, state, seen, confidence)
 
     without = later.without
@@ -186,7 +196,7 @@ def _is_worth(state: RunState, name: str, steps: int, whole: int, now: float) ->
 def _least(state: RunState, node: Node, now: float) -> int:
     """The plan's bound, and at least what has been done already."""
     own = state.nodes[node.name]
-    done = int(state.done_of(node.name, now)) + 1 if own.phase == "running" else 0
+    done = int(state.done_of(node.name, now)) + 1 if own.phase == "running" else int(own.done)
     return min(max(shortest(state, node), done), planned(state, node))
 
 

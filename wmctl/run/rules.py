@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wmctl.plan.node import Node, select
 from wmctl.plan.rules import Choice, Gate
-from wmctl.run.conditions import weigh
+from wmctl.run.conditions import plain, weigh
 from wmctl.run.figures import Figures, Outcome, ReadResult
 from wmctl.run.forecast import forecast
 from wmctl.run.pressure import alternatives, keep_count, misses
@@ -124,7 +124,7 @@ def _decide(
     follows = "" if passed else f": {_CONSEQUENCE[gate.on_fail]}"
     name = f"{gate.name}: " if gate.name else ""
     text = f"{name}{shown}: {'passed' if passed else 'failed'}{follows}"
-    detail = {"evidence": [one.model_dump(mode="json") for one in evidence]}
+    detail = {"evidence": [plain(one) for one in evidence]}
     return DecideGate(gate.title, "pass" if passed else "fail", text, detail)
 
 

@@ -41,7 +41,9 @@ def _settle_by_needs(state: RunState, node: Node, own: NodeState) -> None:
     if survivors is not None and node.continues not in survivors:
         own.phase, own.why = "skipped", f"choice {node.survives} took another"
     for choice in node.adopts:
-        if choice in state.choices and not state.chosen[choice]:
+        # Where all were left out there is nothing to adopt; where they failed, something is wrong.
+        failed = any(state.nodes[n].phase == "failed" for n in _among(state, choice))
+        if failed and not state.chosen[choice]:
             own.phase, own.why = "blocked", state.choices[choice].text
     if own.phase == "waiting" and node.seats:
         _settle_by_seats(state, node, own)
@@ -53,11 +55,11 @@ def _settle_by_seats(state: RunState, node: Node, own: NodeState) -> None:
     out = ""
     for seat in trained:
         other = state.nodes[seat.node or ""]
-        if seat.choice:
-            if seat.choice not in state.choices or seat.node in state.chosen[seat.choice]:
-                left.append(seat)
-            else:
-                out = f"choice {seat.choice} took nobody"
+        if seat.choice and seat.choice not in state.choices:
+            left.append(seat)
+            continue
+        if seat.choice and seat.node not in state.chosen[seat.choice]:
+            out = out or f"choice {seat.choice} took nobody"
             continue
         if other.phase in ("failed", "blocked") and not seat.optional:
             own.phase = "blocked"
@@ -69,3 +71,9 @@ def _settle_by_seats(state: RunState, node: Node, own: NodeState) -> None:
             left.append(seat)
     if trained and (len(left) < 2 or not any(seat.node for seat in left)):
         own.phase, own.why = "skipped", f"there is nobody to compare: {out}"
+
+
+def _among(state: RunState, choice: str) -> list[str]:
+    """The nodes that a choice was made among; none before it was made."""
+    decided = state.choices.get(choice)
+    return [*decided.detail["chosen"], *decided.detail["left_out"]] if decided else []

@@ -41,7 +41,12 @@ def judge(verdict: Verdict, figures: Figures, trained: Sequence[str] = ()) -> Ju
     if player is None:
         text = f"hold: {candidate} did not play in {verdict.arena}"
         return Judgement(outcome="hold", candidate=candidate, model=None, evidence=[], text=text)
-    evidence = [weigh(c, c.of or candidate, figures, named=False) for c in verdict.criteria]
+    players = {p.name for p in result.players}
+    evidence = [
+        weigh(c.definite(), c.of or candidate, figures, named=False)
+        for c in verdict.criteria
+        if c.concerns(players)
+    ]
     if verdict.min_units:
         evidence.append(_size(verdict, evidence))
     failed = [e for e in evidence if not e.holds]

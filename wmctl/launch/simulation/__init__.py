@@ -1,0 +1,1 @@
+"""A cluster that is only simulated: whole nights in milliseconds, with whatever may go wrong."""
