@@ -137,11 +137,11 @@ def _scenarios(made: Draft, as_json: bool) -> None:
         click.echo(json.dumps([row.model_dump() for row in rows], indent=1))
         return
     hours = made.plan.scenarios.hours
-    table = columns("model", "games", "epochs", "hours", "cost", *(f"{h:g} h" for h in hours),
+    table = columns("model", "games", "epochs", "time", "cost", *(f"{h:g} h" for h in hours),
                     "data", "from")  # fmt: skip
     for row in rows:
         table.add_row(
-            row.model, f"{row.games:,}", f"{row.epochs:g}", f"{row.hours:.1f}",
+            row.model, f"{row.games:,}", f"{row.epochs:g}", phrases.duration(3600 * row.hours),
             f"${row.usd:,.2f}", *(row.fits[f"{h:g}"] for h in hours),
             phrases.size(row.bytes), row.source,
         )  # fmt: skip

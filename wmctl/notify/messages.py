@@ -24,7 +24,8 @@ TOLD: dict[str, Callable[[Event], bool]] = {
     "shortened": _always,
     "ended": lambda event: event.code != 0,
     "hung": _always,
-    "capped": _always,
+    "over": _always,
+    "priced": _always,
     "verdict": _always,
     "finished": _always,
 }

@@ -54,8 +54,10 @@ def write_out(plan: Plan) -> Plan:
 
 
 def only(plan: Plan, names: Iterable[str]) -> Plan:
-    """The plan with these stages alone and what they need; its rules and verdicts are left out."""
+    """The plan with these stages alone and what they need; its gates, its verdicts and all choices
+    but those of players are left out."""
     kept: dict[str, Stage] = {}
+    choices: dict[str, Choice] = {}
     queue = list(names)
     while queue:
         name = queue.pop()
@@ -66,12 +68,18 @@ def only(plan: Plan, names: Iterable[str]) -> Plan:
             )
         stage = plan.stages[name]
         kept[name] = stage
-        players = [player.split("/")[0].removesuffix("?") for player in stage.players or ()]
-        wanted = [stage.data, stage.continues, *players]
+        selectors = [player.removesuffix("?") for player in stage.players or ()]
+        for player in list(selectors):
+            choice = player.removeprefix("chosen(").removesuffix(")")
+            if choice != player and choice in plan.choices:
+                choices[choice] = plan.choices[choice]
+                selectors += choices[choice].among
+        wanted = [stage.data, stage.continues, *(each.split("/")[0] for each in selectors)]
         queue += [each for each in wanted if each in plan.stages and each not in kept]
     stages = {
         name: kept[name].model_copy(update={"after": [], "adopt": [], "survivors": None})
         for name in plan.stages
         if name in kept
     }
-    return plan.model_copy(update={"stages": stages, "gates": [], "choices": {}, "verdicts": {}})
+    changes = {"stages": stages, "gates": [], "choices": choices, "verdicts": {}}
+    return plan.model_copy(update=changes)

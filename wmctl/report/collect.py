@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,13 @@ from wm.store import NotFound, Store
 from wmctl.launch.kubernetes.platform import read_platform
 from wmctl.run.fold import read_state
 from wmctl.run.heartbeat import read_heartbeat
-from wmctl.run.history import History
+from wmctl.run.history import Event, History
+from wmctl.run.outlook import Outlook, read_outlook
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
+from wmctl.show.decisions import decisions
+from wmctl.show.standing import Standing, standing
+from wmctl.show.tail import last_words
 
 
 @dataclass(slots=True)
@@ -56,9 +61,21 @@ class Report:
     """Running node -> how far it is."""
     images: dict[str, str] = field(default_factory=dict)
     """Stage -> image by digest, as its pods ran it; empty for a run of one machine."""
+    events: list[Event] = field(default_factory=list)
+    """The history that the state was read from."""
+    ahead: Outlook | None = None
+    """The newest forecast."""
+    words: dict[str, list[str]] = field(default_factory=dict)
+    """Stage that runs or has failed -> the last lines of its log."""
+
+    def standing(self, now: float) -> Standing:
+        """Cost and finish at ``now``, against budget and deadline."""
+        return standing(self.spec, self.state, self.ahead, now)
 
     def as_json(self) -> dict[str, Any]:
-        """The report for machines: verdicts with evidence, figures, lineage."""
+        """The report for machines: verdicts with evidence, cost, decisions, figures, lineage."""
+        now = time.time()
+        how, terms = self.standing(now), self.state.terms
         return {
             "run": self.spec.run,
             "plan": self.spec.plan.name,
@@ -69,11 +86,22 @@ class Report:
                 for name, event in self.state.verdicts.items()
             },
             "gates": {name: event.text for name, event in self.state.gates.items()},
+            "cost": how.cost(),
+            "forecast": how.forecast(),
+            "terms": terms.model_dump(mode="json", exclude={"estimates"})
+            | {"budget": self.spec.plan.budget, "confidence": self.spec.plan.confidence},
+            "choices": {
+                name: {"text": event.text} | event.detail
+                for name, event in self.state.choices.items()
+            },
+            "decisions": [line.as_json() for line in decisions(self.events)],
             "stages": {
                 node.label: {
                     "phase": own.phase,
                     "attempts": own.attempt,
                     "seconds": own.ended - own.started if own.ended > own.started > 0 else None,
+                    "usd": round(self.state.usd_of_node(node, now), 6),
+                    "why": own.why,
                     "result": own.result,
                 }
                 for node in self.spec.nodes
@@ -109,8 +137,12 @@ class Report:
 
 def collect(store: Store, spec: RunSpec) -> Report:
     """Read what a run has made so far."""
-    state = read_state(spec, History(store, spec.run).events)
-    report = Report(spec, state, {}, {}, {})
+    events = History(store, spec.run).events
+    state = read_state(spec, events)
+    report = Report(spec, state, {}, {}, {}, events=events)
+    if not state.finished:
+        report.ahead = read_outlook(store, spec.run)
+    report.words = last_words(store, spec, state, ("running", "failed"))
     for node in spec.nodes:
         if (last := state.nodes[node.name].last) and (pods := last.detail.get("pods")):
             report.images[node.label] = pods[0].get("image", "")

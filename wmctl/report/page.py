@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
-from markupsafe import Markup
 
-from wm.artifacts.result import Interval, PlayerRow
+from wm.artifacts.result import Interval
 from wm.errors import WmError
 from wm.store import Store
-from wmctl.report.collect import Report, Training, collect
+from wmctl.report.bars import bars
+from wmctl.report.collect import Report, collect
+from wmctl.report.drawn import by_rating, drawn
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 from wmctl.show import phrases
+from wmctl.show.decisions import decisions
+from wmctl.show.terms import terms_rows
 
 logger = logging.getLogger("wm.report")
 
@@ -28,11 +30,14 @@ RENDER_EVERY = 10.0
 LINK_FOR = 7 * 24 * 3600
 """Seconds that a link to the page opens it without credentials; what S3 allows at most."""
 
-CURVES = {
-    "chess": ("top1", "raw_legal"),
-    "melee": ("position_skill@h=10", "change_accuracy"),
-}
-"""Held-out metrics that are drawn over the steps, beside the loss."""
+REFRESH = 30
+"""Seconds after which an open page of a run under way loads itself again."""
+
+FEW = 10
+"""Decisions that are shown at once; earlier ones unfold."""
+
+SPRT = {"accept_h1": "better", "accept_h0": "not better", "continue": "open"}
+"""Decision of a pairing's SPRT, of its first player."""
 
 
 class PageKeeper:
@@ -77,14 +82,29 @@ def page_link(store: Store, run: str) -> str:
 
 def render(report: Report) -> str:
     """The page's HTML."""
+    now = time.time()
+    how = report.standing(now)
+    last = how.finished or now
+
+    def moment(seconds: float) -> str:
+        return _moment(seconds, last)
+
     return _template().render(
         report=report,
         spec=report.spec,
         state=report.state,
         phrases=phrases,
-        charts=_charts(report),
+        charts=drawn(report),
         lineage=report.lineage(),
-        now=time.time(),
+        how=how,
+        bars=bars(how),
+        decisions=decisions(report.events),
+        few=FEW,
+        refresh=None if report.state.finished else REFRESH,
+        terms=terms_rows(report.spec, report.state, _clock),
+        moment=moment,
+        sprt=SPRT,
+        now=now,
     )
 
 
@@ -98,7 +118,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "by_rating": _by_rating,
+        "by_rating": by_rating,
         "clock": _clock,
         "elo": _elo,
         "interval": _interval,
@@ -107,54 +127,14 @@ def _template() -> Template:
     return environment.get_template("page.html")
 
 
-def _charts(report: Report) -> dict[str, list[Markup]]:
-    """Game -> its charts. The SVG is ours, so it is not escaped."""
-    from wmctl.report import charts  # matplotlib takes a moment to import
-
-    games = dict.fromkeys(node.game for node in report.spec.nodes)
-    drawn: dict[str, list[str]] = {game: [] for game in games}
-    for game in games:
-        own = {t.label: t for t in report.trainings.values() if t.game == game and t.points}
-        if own:
-            drawn[game].append(
-                charts.lines(
-                    "Loss (dashed: held out)",
-                    _curves(own, "train", "loss"),
-                    dashed=_curves(own, "validate", "loss"),
-                )
-            )
-        for metric in CURVES[game]:
-            if curves := _curves(own, "validate", metric):
-                drawn[game].append(charts.lines(f"Held-out {metric}", curves))
-    for result in report.arenas.values():
-        ratings = {p.name: p.rating for p in _by_rating(result.players) if p.rating}
-        drawn[result.game].append(charts.intervals("Rating with 95 % interval", ratings, x="Elo"))
-        skills = {p.name: _by_horizon(p.metrics) for p in result.players if p.model}
-        if shown := {name: points for name, points in skills.items() if points}:
-            title = "Position skill by horizon (0: the best baseline)"
-            drawn[result.game].append(charts.bands(title, shown, x="frames ahead"))
-    return {game: [Markup(svg) for svg in svgs] for game, svgs in drawn.items()}  # noqa: S704
-
-
-def _curves(
-    trainings: Mapping[str, Training], event: str, name: str
-) -> dict[str, tuple[list[int], list[float]]]:
-    found = {label: t.curve(event, name) for label, t in trainings.items()}
-    return {label: curve for label, curve in found.items() if curve[0]}
-
-
-def _by_horizon(metrics: Mapping[str, Interval]) -> dict[int, Interval]:
-    start = "skill@h="
-    return {int(k.removeprefix(start)): v for k, v in metrics.items() if k.startswith(start)}
-
-
-def _by_rating(players: Sequence[PlayerRow]) -> list[PlayerRow]:
-    """The strongest first, those without a rating last."""
-    return sorted(players, key=lambda p: p.rating.value if p.rating else -math.inf, reverse=True)
-
-
 def _clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def _moment(seconds: float, near: float) -> str:
+    """Hour and minute, with the day where it is far from the moment that people look at."""
+    far = abs(seconds - near) > 20 * 3600
+    return time.strftime("%b %d %H:%M" if far else "%H:%M", time.gmtime(seconds))
 
 
 def _interval(figure: Interval | None, digits: int = 3) -> str:

@@ -31,7 +31,7 @@ class Evidence(BaseModel):
 
 
 def plain(model: BaseModel) -> dict[str, Any]:
-    """A model as plain JSON values, by way of text: JSON has no NaN, a model writes it as a word."""
+    """A model as plain JSON values, by way of text: JSON has no NaN, so that it is a word."""
     made: dict[str, Any] = json.loads(model.model_dump_json())
     return made
 

@@ -28,8 +28,9 @@ GPU_SHARE = 0.05
 UNKNOWN_TFLOPS = 100.0
 """Peak of a GPU that no profile knows."""
 
-_GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.15, "start": 0.02}
-"""Seconds per unit of work on one core. Reading real games is faster than making some."""
+_GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.05, "start": 0.004}
+"""Seconds per unit of work. Making games is slower than reading real ones; pairs and starts are
+those of small models on one core, or of large ones on a GPU."""
 _START = {"encode": 2.0, "train": 6.0, "arena": 5.0}
 """Seconds before a stage gets to work: imports, the data set."""
 _CLUSTER = 8.0
@@ -114,8 +115,6 @@ def guess(node: Node, work: tuple[float, str], on: str, tflops: Mapping[str, flo
     unit_s = _GUESSES.get(unit, 0.0)
     if node.kind == "train":
         unit_s = _positions(node) * _target_s(node, on, tflops)
-    elif node.kind == "arena":
-        unit_s *= max(1.0, _arena_flops(node) / 1e7)
     return Estimate(
         work=amount, unit=unit, start_s=start, unit_s=unit_s, doubt=_DOUBT["guess"], source=GUESS
     )
@@ -221,11 +220,6 @@ def _target_s(node: Node, on: str, tflops: Mapping[str, float]) -> float:
         peak = tflops.get(node.resources.gpu, UNKNOWN_TFLOPS) * 1e12
         return flops / (GPU_SHARE * peak * node.gpus * node.pods)
     return flops / (CORE_FLOPS * node.cores)
-
-
-def _arena_flops(node: Node) -> float:
-    models = [player for player in node.config["players"] if player.get("model")]
-    return 1e7 * max(1, len(models)) / 2
 
 
 def _bytes(source: str, store: Store | None) -> int:

@@ -26,7 +26,7 @@ class Decision:
     event: Event
     same: bool
     again: str
-    """What is decided now, where it differs."""
+    """What is decided now, in sentences, where it differs."""
 
 
 def explain(spec: RunSpec, events: list[Event], read: ReadResult) -> Iterator[Decision]:
@@ -42,7 +42,7 @@ def explain(spec: RunSpec, events: list[Event], read: ReadResult) -> Iterator[De
         actions = decide(spec, state, event.time, cpus=state.terms.cpus, read=read)
         made = [_outline(state, action) for action in actions]
         same = _wanted(event) in made
-        again = "" if same else "; ".join(str(one) for one in made) or "nothing"
+        again = "" if same else "; ".join(map(_sentence, made)) or "nothing is decided"
         yield Decision(event, same, again)
 
 
@@ -66,3 +66,14 @@ def _outline(state: RunState, action: Action) -> tuple[str, Any]:
     if kind == "finished":
         return kind, fields["code"]
     return kind, {key: value for key, value in fields.items() if value}
+
+
+def _sentence(made: tuple[str, Any]) -> str:
+    """What would be decided, for people."""
+    kind, what = made
+    match what:
+        case (stage, attempt, steps):
+            return f"{stage} would start, attempt {attempt}" + (f", {steps:,} steps" * bool(steps))
+        case {"text": str(text)}:
+            return f"{kind} {text}"
+    return "a stage would be stopped" if kind == "stop" else f"{kind} {what}"

@@ -69,7 +69,10 @@ def _settle_by_seats(state: RunState, node: Node, own: NodeState) -> None:
             out = other.why or f"{seat.node} failed"
         else:
             left.append(seat)
-    if trained and (len(left) < 2 or not any(seat.node for seat in left)):
+    playing = {seat.name for seat in left}
+    # An arena that is about somebody has no point without them.
+    wanted = set(node.config.get("decide", [])) or {seat.name for seat in trained}
+    if trained and (len(left) < 2 or not playing & wanted):
         own.phase, own.why = "skipped", f"there is nobody to compare: {out}"
 
 

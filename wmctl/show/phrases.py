@@ -9,6 +9,7 @@ from typing import Any
 from wm.errors import Exit, retryable
 from wm.stage.spec import Heartbeat
 from wmctl.run.history import Event
+from wmctl.run.prices import Prices
 
 
 def clock(seconds: float) -> str:
@@ -42,6 +43,15 @@ def size(count: float) -> str:
     return f"{count:,.0f} TB" if count >= 999.5 else f"{count:.3g} TB"
 
 
+def money(usd: float) -> str:
+    """``$2.13``; of less than a cent more digits, for nights in miniature."""
+    if usd <= 0:
+        return "$0"
+    if usd < 0.0001:
+        return "<$0.0001"
+    return f"${usd:,.2f}" if usd >= 0.00995 else f"${usd:.4f}"
+
+
 def count(number: int, what: str) -> str:
     """``1 game``, ``1,200 games``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -65,7 +75,9 @@ def event(event: Event) -> str:
             return "stopping; stages save their state first"
         case "started":
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            return f"{event.stage} started{again}"
+            steps = event.detail.get("steps")
+            work = f", {count(steps, 'step')}" if steps else ""
+            return f"{event.stage} started{again}{work}"
         case "ended":
             if event.code == 0:
                 parts = [made(event.detail), event.detail.get("model", "")]
@@ -82,7 +94,13 @@ def event(event: Event) -> str:
             return f"verdict {event.name}: {event.text}"
         case "chosen":
             return f"choice {event.name}: {event.text}"
-        case "cancelled" | "swept" | "hung" | "over" | "skipped" | "shortened" | "priced":
+        case "skipped":
+            return f"left out: {event.text}"
+        case "over":
+            return f"{event.text}; stages save their state, and what there is is judged"
+        case "priced":
+            return priced(event)
+        case "cancelled" | "swept" | "hung" | "shortened":
             return event.text
         case "observed":
             return ""  # progress, which is shown as such
@@ -90,6 +108,24 @@ def event(event: Event) -> str:
             # What failed was said when it did.
             how = f" with code {event.code}" if event.code else f": {event.text}"
             return f"run finished{how}"
+
+
+def priced(event: Event, before: Prices | None = None) -> str:
+    """What machines cost from a ``priced`` event on; only what has changed since ``before``."""
+    prices = Prices.model_validate(event.detail.get("prices", {}))
+    old = price_rows(before) if before else {}
+    changes = [
+        f"{name} {money(usd)}" + (f" (was {money(old[name])})" if name in old else "")
+        for name, usd in price_rows(prices).items()
+        if old.get(name) != usd
+    ]
+    return f"{event.text}: {', '.join(changes)}" if changes else event.text
+
+
+def price_rows(prices: Prices) -> dict[str, float]:
+    """Name -> USD, in the names that ``wmctl prices`` takes."""
+    rows = {"cpu": prices.cpu} | prices.gpus
+    return rows | {"gb_month": prices.gb_month, "gb_read": prices.gb_read}
 
 
 def made(result: Mapping[str, Any]) -> str:

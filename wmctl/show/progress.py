@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,6 +22,7 @@ from wmctl.run.phases import Phases
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import NodeState, RunState
 from wmctl.show import phrases
+from wmctl.show.below import Below
 from wmctl.show.columns import columns
 
 COLOURS = {
@@ -71,7 +72,8 @@ def table(spec: RunSpec, state: RunState, store: Store, phases: Phases | None = 
         if own.phase == "running":
             beat = read_heartbeat(store, spec.run, node.name, own.attempt)
         bar = ProgressBar(total=beat.total or None, completed=beat.done, width=20) if beat else ""
-        rows.add_row(node.label, Text(phase, COLOURS[phase]), bar, _detail(own, beat), _time(own))
+        detail = Text(_detail(own, beat), "dim" if phase == "skipped" else "")
+        rows.add_row(node.label, Text(phase, COLOURS[phase]), bar, detail, _time(own))
     return rows
 
 
@@ -110,10 +112,11 @@ class LogProgress(PlainProgress):
 
 
 class LiveProgress:
-    """A table that is drawn again as the run goes on, events above it."""
+    """A table that is drawn again as the run goes on, events above it, cost and finish below."""
 
     def __init__(self, spec: RunSpec, store: Store) -> None:
         self._spec, self._store = spec, store
+        self._below = Below(store, spec)
         self._live = Live(console=Console(highlight=False), auto_refresh=False)
         self._shown_at = 0.0
 
@@ -140,7 +143,9 @@ class LiveProgress:
         if time.monotonic() - self._shown_at < REFRESH:
             return
         self._shown_at = time.monotonic()
-        self._live.update(table(self._spec, state, self._store), refresh=True)
+        # Decisions stand above the table already, where they stay.
+        picture = Group(table(self._spec, state, self._store), *self._below.lines(state))
+        self._live.update(picture, refresh=True)
 
 
 def _detail(node: NodeState, beat: Heartbeat | None) -> str:

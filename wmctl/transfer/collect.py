@@ -29,8 +29,9 @@ from wmctl.run.spec import RunSpec, spec_key
 from wmctl.transfer.fetch import Fetcher, Wanted, reporting
 from wmctl.transfer.progress import Progress
 
-LEFT_OUT = ("lease.json", "index.html")
-"""Of a run's folder: who conducts it, and a page that is rendered here anew."""
+LEFT_OUT = ("lease.json", "notified.json", "index.html")
+"""Of a run's folder: who conducts it, how far its webhook is, and a page that is rendered here
+anew."""
 
 
 @dataclass(frozen=True, slots=True)

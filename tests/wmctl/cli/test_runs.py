@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,9 @@ def name_of(store: Path) -> str:
     return next(path.name for path in (store / "runs").iterdir())
 
 
-def begin(root: Path, script: Script) -> None:
+def begin(root: Path, script: Script, **changes: Any) -> None:
     """A run in the store that got as far as the script says."""
-    store, spec = open_store(str(root)), small_run()
+    store, spec = open_store(str(root)), small_run(**changes)
     store.put("runs/r/spec.json", spec.model_dump_json().encode())
     history = History(store, "r")
     for event in script.events:
@@ -48,23 +49,36 @@ def test_runs_are_listed_with_their_verdicts(finished: Path) -> None:
     answer = wmctl(finished, "runs")
     assert (answer.code, answer.err) == (0, "")
     titles, row = answer.out.splitlines()
-    assert titles.split() == ["run", "created", "stages", "state", "verdicts"]
+    words = ["run", "created", "stages", "state", "time", "cost", "deadline", "verdicts"]
+    assert titles.split() == words
     assert row.startswith(name_of(finished))
     assert " 8/8 " in row
     assert "finished" in row
+    assert " $0.0" in row
+    assert " kept " in row
     (run,) = wmctl(finished, "runs", "--json").json
     assert run["run"] == name_of(finished)
     assert set(run["verdicts"]) == {"chess", "melee"}
+    assert 0 < run["usd"] < 1
+    assert 0 < run["seconds"] < 3600
+    assert (run["budget"], run["deadline_kept"]) == (None, True)
+    assert run["deadline"] > 0
 
 
 def test_a_run_under_way_is_listed_as_open(tmp_path: Path) -> None:
     begin(tmp_path, Script().add("submitted").walk("enc").add("started", stage="train-winner"))
-    assert wmctl(tmp_path, "runs").out.splitlines()[1].split() == [
-        "r",
-        "1970-01-01T00:00:00Z",
-        "1/4",
-        "open",
-    ]
+    row = wmctl(tmp_path, "runs").out.splitlines()[1].split()
+    assert row[:4] == ["r", "1970-01-01T00:00:00Z", "1/4", "open"]
+    assert row[-1] == "none", "it has no deadline"
+
+
+def test_a_run_that_was_not_in_time_says_so(tmp_path: Path) -> None:
+    detail = {"deadline": 2.5, "prices": {"cpu": 3600}}
+    begin(tmp_path, Script().add("submitted", detail=detail), budget=9)
+    assert " of $9.00 " in wmctl(tmp_path, "runs").out
+    assert wmctl(tmp_path, "runs").out.split()[-1] == "missed"
+    (run,) = wmctl(tmp_path, "runs", "--json").json
+    assert (run["budget"], run["deadline"], run["deadline_kept"]) == (9, 2.5, False)
 
 
 def test_status_shows_every_stage_and_the_verdicts(finished: Path) -> None:
@@ -87,6 +101,28 @@ def test_status_as_json(finished: Path) -> None:
     assert status["stages"]["train-mlp"]["result"]["step"] == 12
     assert status["stages"]["train-mlp"]["heartbeat"]["done"] == 12
     assert set(status["verdicts"]) == {"chess", "melee"}
+    assert status["cost"]["usd"] == pytest.approx(
+        sum(stage["usd"] for stage in status["stages"].values()), abs=1e-5
+    )
+    assert status["forecast"]["deadline_kept"] is True
+    assert status["decisions"] == [], "the tiny plan has no gates"
+
+
+def test_status_says_what_was_decided_and_what_is_left_out(tmp_path: Path) -> None:
+    text = "no room for train-loser: the run would cost $21.30 of $20"
+    script = Script().add("submitted").walk("enc")
+    script.add("skipped", text=text, detail={"stages": ["train-loser"]})
+    begin(tmp_path, script, budget=20)
+    lines = wmctl(tmp_path, "status").out.splitlines()
+    assert any("train/loser" in line and "skipped" in line and text in line for line in lines)
+    assert any(line.startswith("cost    ") and " of $20.00" in line for line in lines)
+    assert lines[-1].endswith(f" • left out: {text}")
+    status = wmctl(tmp_path, "status", "--json").json
+    assert status["stages"]["train/loser"]["why"] == text
+    assert status["cost"]["budget"] == 20
+    (decision,) = status["decisions"]
+    assert decision["event"] == "skipped"
+    assert decision["text"] == f"left out: {text}"
 
 
 def test_status_watch_of_a_finished_run_ends_at_once(finished: Path) -> None:
@@ -201,6 +237,11 @@ def test_the_report_as_json_holds_verdicts_figures_and_lineage(finished: Path) -
         assert len(row["weights_sha256"]) == len(row["inputs_sha256"]) == 64
         assert row["inputs"]
     assert set(report["arenas"]) == {"arena-chess", "arena-melee"}
+    assert 0 < report["cost"]["usd"] < 1
+    assert report["terms"]["on"] == "local"
+    assert report["terms"]["confidence"] == 0.9
+    assert report["choices"] == {}
+    assert report["decisions"] == []
 
 
 def test_a_report_of_a_moved_store_still_finds_everything(mine: Path, tmp_path: Path) -> None:

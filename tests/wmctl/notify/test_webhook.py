@@ -184,7 +184,7 @@ def event(kind: str, **fields: Any) -> Event:
 def test_what_people_are_told() -> None:
     for kind in ("submitted", "resumed", "gate", "chosen", "skipped", "shortened", "hung"):
         assert is_told(event(kind))
-    for kind in ("capped", "verdict", "finished"):
+    for kind in ("over", "verdict", "finished"):
         assert is_told(event(kind, code=0))
     for kind in ("started", "interrupted", "cancelled", "swept", "unheard-of"):
         assert not is_told(event(kind))

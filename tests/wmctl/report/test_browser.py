@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.browser import browser, open_page
-from tests.support.reports import report
+from tests.support.reports import SENTENCES, WORDS, duel, night, report
 from tests.support.runs import Script
+from tests.support.tiny import submit_command
 from wmctl.report.page import render
 
 
@@ -96,3 +101,104 @@ def test_what_failed_and_the_way_out_are_seen_on_a_phone(chromium: Browser, tmp_
         assert box
         assert box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] <= 844
+
+
+@pytest.fixture(scope="module")
+def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page that a conductor has written, while it is at work."""
+    folder = tmp_path_factory.mktemp("alive")
+    # Long enough for a few renderings: the first has no stage at work yet.
+    longer = [
+        "--set",
+        "stages.train-chess.steps=4000",
+        "--set",
+        "stages.train-chess.model.hidden=64",
+    ]
+    process = subprocess.Popen(
+        [*submit_command(folder / "store"), *longer],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            assert process.poll() is None, process.communicate()[0].decode()
+            for page in (folder / "store").glob("runs/*/index.html"):
+                copy = Path(shutil.copy(page, folder / "page.html"))
+                if " steps, loss " in copy.read_text():
+                    yield copy
+                    return
+            time.sleep(1)
+        pytest.fail("no page of a run at work was written")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
+def test_the_page_of_a_run_that_is_alive(
+    chromium: Browser, alive: Path, width: int, height: int
+) -> None:
+    opened = open_page(chromium, alive, width, height)
+    assert (opened.console, opened.requests) == ([], [])
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    shown = opened.page.locator("body").inner_text()
+    for words in ("chess: not reached yet", "cost so far", "finish", "deadline", "running",
+                  "Last log lines", "INFO", "core-hour"):  # fmt: skip
+        assert words in shown
+    box = opened.page.locator(".now .bar").bounding_box()
+    assert box
+    assert box["height"] >= 8
+    assert box["y"] + box["height"] <= height, "cost and finish are seen before anything else"
+    chart = opened.page.locator(".charts svg").first.bounding_box()
+    assert chart
+    assert chart["width"] >= 280
+    assert opened.page.locator("meta[http-equiv=refresh]").count() == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 700), (390, 844), (1280, 900)])
+def test_a_night_with_everything_in_it_fits(
+    chromium: Browser, tmp_path: Path, width: int, height: int
+) -> None:
+    path, made = tmp_path / "index.html", night()
+    made.spec.nodes[-1].game = "melee"
+    made.arenas["arena"] = duel()
+    path.write_text(render(made))
+    opened = open_page(chromium, path, width, height)
+    assert (opened.console, opened.requests) == ([], [])
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    # Whatever people must read without scrolling to the side.
+    for words in (
+        *SENTENCES.values(),
+        WORDS[0],
+        "$17.40 of",
+        "1,200/4,000 steps",
+        "choice size took",
+    ):
+        box = opened.page.get_by_text(words).first.bounding_box()
+        assert box, words
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width, words
+    bars = opened.page.locator(".now .bar")
+    assert bars.count() == 2
+    for i, share in enumerate((0.87, 0.75)):
+        whole = bars.nth(i).bounding_box()
+        used = bars.nth(i).locator("i").last.bounding_box()
+        assert whole
+        assert used
+        assert used["width"] / whole["width"] == pytest.approx(share, abs=0.02)
+        assert bars.nth(i).get_attribute("aria-label")
+
+
+def test_on_a_phone_each_stage_shows_phase_time_and_cost(chromium: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(render(night()))
+    opened = open_page(chromium, path, 390)
+    row = opened.page.locator(".stages tr").nth(2)
+    for cell in ("train/winner", "running", "6h 00m", "$17.40", "1,200/4,000 steps"):
+        box = row.get_by_text(cell).bounding_box()
+        assert box, cell
+        assert box["x"] + box["width"] <= 390
+    assert not row.locator(".more").first.is_visible()
+    opened.page.set_viewport_size({"width": 1280, "height": 900})
+    assert row.locator(".more").first.is_visible()

@@ -11,13 +11,26 @@ from typing import Any
 
 import pytest
 
-from tests.support.reports import arena, card, interval, manifest, report, training
+from tests.support.reports import (
+    SENTENCES,
+    WORDS,
+    arena,
+    card,
+    duel,
+    interval,
+    manifest,
+    night,
+    report,
+    terms,
+    training,
+)
 from tests.support.runs import PLAN, Script
 from wm.artifacts.dataset import Inputs
 from wm.artifacts.result import ArenaResult, PlayerRow, Sprt
 from wm.stage import Heartbeat
 from wm.store import Store, open_store
 from wmctl.report import page as page_module
+from wmctl.report.bars import bars
 from wmctl.report.collect import Report, collect
 from wmctl.report.page import PageKeeper, render
 from wmctl.run.find import find_run
@@ -128,9 +141,11 @@ def test_a_second_attempt_shows_no_time_of_the_first() -> None:
         "phase": "running",
         "attempts": 2,
         "seconds": None,
+        "usd": 0.0,
+        "why": "",
         "result": {},
     }
-    read(made)
+    assert "attempt 2: starting" in read(made).text
 
 
 def test_a_failed_stage_is_shown_with_its_reason_and_hint() -> None:
@@ -211,13 +226,138 @@ def test_figures_that_are_no_numbers_break_nothing(odd: float) -> None:
 
 def test_players_without_a_rating_and_pairings_without_figures() -> None:
     made = report(Script().add("submitted").walk(*DONE))
-    sprt = Sprt(elo0=0, elo1=5, model="logistic", llr=-3, lower=-2.9, upper=2.9, decision="h0")
+    sprt = Sprt(
+        elo0=0, elo1=5, model="logistic", llr=-3, lower=-2.9, upper=2.9, decision="accept_h0"
+    )
     result = arena(PlayerRow(name="late"), PlayerRow(name="rated", rating=interval(9, 1, 17)))
     result.pairings[0].sprt = sprt
     made.arenas["arena"] = result
     text = read(made).text
     assert text.index("rated 9 [1, 17]") < text.index("late –")
-    assert "h0 (LLR -3.00)" in text
+    assert "not better (LLR -3.00)" in text
+    assert "stopped early" not in text
+
+
+def test_a_duel_whose_sprt_has_decided_early() -> None:
+    made = report(Script().add("submitted").walk(*DONE))
+    made.spec.nodes[-1].game = "melee"
+    made.arenas["arena"] = duel()
+    text = read(made).text
+    assert "difference (95 %) SPRT: a is" in text
+    assert "4*" in text
+    assert "0.021 [0.004, 0.038] better (LLR 3.01)" in text
+    assert "* stopped early: its SPRT had decided." in text
+
+
+def test_a_duel_without_a_test_has_no_column_for_it() -> None:
+    made = report(Script().add("submitted").walk(*DONE))
+    made.spec.nodes[-1].game = "melee"
+    made.arenas["arena"] = duel()
+    made.arenas["arena"].pairings[0].sprt = None
+    assert "SPRT: a is" not in read(made).text
+
+
+def test_a_night_under_way_tells_cost_finish_and_what_was_decided() -> None:
+    made = night()
+    text = " ".join(read(made).text.split())
+    order = [
+        "chess: not reached yet",
+        "cost so far $17.40 of $20.00",
+        "at the end about $19.20, at worst $20.40",
+        "finish ",
+        " UTC in 1h 30m, deadline ",
+        "Decisions",
+        SENTENCES["hung"],
+        "other prices, by ada@desk: h100 $2.90 (was $3.00)",
+        f"left out: {SENTENCES['skipped']}",
+        SENTENCES["shortened"],
+        f"✗ gate {SENTENCES['gate']}",
+        f"choice size: {SENTENCES['chosen']}",
+        "Stages",
+        "running 6h 00m $17.40 1,200/4,000 steps",
+        "Last log lines",
+        WORDS[0],
+        "Loss",
+        "Terms",
+        "$0.04 a core-hour, $2.90 a h100-hour",
+        "90 %; what is less sure gives way",
+        "Lineage",
+    ]
+    places = [text.find(words) for words in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+    assert '<meta http-equiv="refresh" content="30">' in render(made)
+
+
+def test_the_page_of_a_finished_run_does_not_load_itself_again() -> None:
+    now = 1_700_000_000.0
+    script = Script()
+    script.now = now
+    script.add("submitted", detail=terms(now)).walk(*DONE)
+    made = report(script.add("finished", code=0, text="every stage has ended"), budget=5)
+    assert "http-equiv" not in render(made)
+    text = read(made).text
+    assert "cost $0 of $5.00" in text, "no pod was seen to run"
+    assert "finished 22:13 UTC , deadline 06:13 kept" in text
+
+
+def test_the_report_of_a_night_for_machines() -> None:
+    made = json.loads(json.dumps(night().as_json(), allow_nan=False))
+    assert made["cost"]["usd"] == pytest.approx(17.4, abs=0.1)
+    assert made["cost"]["budget"] == 20
+    assert made["forecast"]["deadline_kept"] is None
+    assert made["terms"]["on"] == "kubernetes"
+    assert "estimates" not in made["terms"]
+    assert made["choices"]["size"]["chosen"] == ["train-winner"]
+    assert [one["event"] for one in made["decisions"]] == [
+        "hung",
+        "priced",
+        "skipped",
+        "shortened",
+        "gate",
+        "chosen",
+    ]
+    assert made["stages"]["train/loser"]["phase"] == "skipped"
+
+
+def test_bars_say_what_is_used_and_what_is_expected() -> None:
+    made = night()
+    drawn = bars(made.standing(made.ahead.time + 30))  # type: ignore[union-attr]
+    cost, time = drawn["cost"], drawn["time"]
+    assert (cost.used, cost.expected, cost.worst) == (pytest.approx(87, abs=0.3), 96, 100)
+    assert not cost.over
+    assert time.used == pytest.approx(75, abs=0.3)
+    assert time.expected == pytest.approx(93.8, abs=0.3)
+    assert cost.text == "87 % of the budget used, 96 % expected at the end"
+    made.ahead = made.ahead.model_copy(update={"usd_end": 21.0})  # type: ignore[union-attr]
+    cost = bars(made.standing(made.ahead.time + 30))["cost"]
+    assert (cost.expected, cost.over) == (100, True)
+    assert bars(report(Script().add("submitted")).standing(9)) == {}
+
+
+def test_many_decisions_unfold() -> None:
+    script = Script().add("submitted")
+    for number in range(14):
+        script.add("shortened", text=f"shortened for the {number}th time", detail={"steps": {}})
+    reader = read(report(script))
+    assert "4 earlier decisions" in reader.text
+    assert reader.text.index("for the 3th") < reader.text.index("for the 4th")
+    assert reader.tags.count("details") == 1
+
+
+def test_log_lines_of_what_runs_and_what_has_failed(tmp_path: Path) -> None:
+    store = _stored(tmp_path, attempts=2)
+    history = History(store, "r")
+    history.append("ended", stage="enc", attempt=1, code=0)
+    history.append("started", stage="train-loser", attempt=1)
+    history.append("ended", stage="train-loser", attempt=1, code=65, text="damaged")
+    for place, lines in {"enc/01": "encoded", "train-winner/01": "first", "train-loser/01": EVIL,
+                         "train-winner/02": "a\nb\nc\nd"}.items():  # fmt: skip
+        store.put(f"runs/r/{place}/log/000000000000.txt", f"{lines}\n".encode())
+    made = collect(store, find_run(store, "r"))
+    assert made.words == {"train/winner": ["b", "c", "d"], "train/loser": [EVIL]}
+    text = " ".join(read(made).text.split())
+    assert f"train/winner b c d train/loser {EVIL}" in text
 
 
 def test_one_player_alone_and_no_notes() -> None:

@@ -42,6 +42,22 @@ def test_sizes(count: float, text: str) -> None:
     assert phrases.size(count) == text
 
 
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (0, "$0"),
+        (0.00001, "<$0.0001"),
+        (0.0026, "$0.0026"),
+        (0.00994, "$0.0099"),
+        (0.00996, "$0.01"),
+        (2.13, "$2.13"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_money(usd: float, text: str) -> None:
+    assert phrases.money(usd) == text
+
+
 def test_counts_have_a_plural() -> None:
     assert phrases.count(0, "game") == "0 games"
     assert phrases.count(1, "game") == "1 game"
@@ -78,6 +94,31 @@ GAMES = {"train": 1300, "val": 20, "test": 20}
         ({"event": "resumed"}, "run taken up again"),
         ({"event": "started", "stage": "enc", "attempt": 1}, "enc started"),
         ({"event": "started", "stage": "enc", "attempt": 2}, "enc started (attempt 2)"),
+        (
+            {"event": "started", "stage": "t", "attempt": 2, "detail": {"steps": 1200}},
+            "t started (attempt 2), 1,200 steps",
+        ),
+        (
+            {"event": "hung", "stage": "t", "text": "t has given no sign of life for 300 s"},
+            "t has given no sign of life for 300 s",
+        ),
+        (
+            {"event": "over", "outcome": "deadline", "text": "the deadline has passed"},
+            "the deadline has passed; stages save their state, and what there is is judged",
+        ),
+        ({"event": "chosen", "name": "size", "text": "b is taken"}, "choice size: b is taken"),
+        (
+            {"event": "skipped", "text": "no room for t: it would cost $21 of $20"},
+            "left out: no room for t: it would cost $21 of $20",
+        ),
+        (
+            {
+                "event": "priced",
+                "text": "other prices, by ada@desk",
+                "detail": {"prices": {"cpu": 0.05, "gpus": {"h100": 3}, "gb_month": 0}},
+            },
+            "other prices, by ada@desk: cpu $0.05, h100 $3.00, gb_month $0, gb_read $0",
+        ),
         (
             {"event": "ended", "stage": "enc", "detail": {"dataset": "d", "games": GAMES}},
             "enc done: 1,300 train, 20 val, 20 test games",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from wm.stage import Heartbeat
 from wm.store import Store, open_store
 from wmctl.launch.base import Observation, StageJob
 from wmctl.run.fold import read_state
+from wmctl.run.outlook import outlook, write_outlook
 from wmctl.run.phases import Phases
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, table
@@ -59,6 +62,19 @@ def test_the_table_says_of_every_stage_how_far_it_is(store: Store) -> None:
 def test_the_table_fits_the_terminal(store: Store, width: int) -> None:
     lines = shown(store, running(store), width)
     assert max(map(len, lines)) <= width
+
+
+def test_what_is_left_out_is_dim_and_says_why(store: Store) -> None:
+    script = running(store)
+    text = "no room for train-loser: the run would cost $21.30 of $20"
+    script.add("ended", stage="train-loser", attempt=1, code=143)
+    script.add("skipped", text=text, detail={"stages": ["train-loser"]})
+    rows = table(small_run(), read_state(small_run(), script.events), store)
+    stream = io.StringIO()
+    Console(file=stream, width=120, force_terminal=True, color_system="standard").print(rows)
+    (line,) = [line for line in stream.getvalue().splitlines() if "train/loser" in line]
+    assert "\x1b[2mskipped\x1b[0m" in line
+    assert f"\x1b[2m{text}\x1b[0m" in line
 
 
 def test_a_damaged_heartbeat_is_no_heartbeat(store: Store) -> None:
@@ -108,6 +124,31 @@ def test_the_live_table_keeps_failures_above_it(
     out = capsys.readouterr().out
     assert out.index("train-loser failed with code 65: shard 3 is damaged") < out.index("phase")
     assert "verdict" not in out, "the outcome shows it, once"
+
+
+def test_below_the_live_table_stand_cost_finish_and_last_words(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.time()
+    script = Script()
+    script.now = now - 60
+    detail = {"on": "local", "cpus": 2, "deadline": now + 3600, "prices": {"cpu": 36}}
+    script.add("submitted", detail=detail).add("started", stage="enc", attempt=1)
+    script.add("priced", text="other prices", detail={"prices": {"cpu": 37}})
+    spec = small_run(budget=5)
+    state = read_state(spec, script.events)
+    ahead = outlook(spec, state, now).model_copy(update={"usd_end": 2.5, "usd_worst": 6.0})
+    write_outlook(store, "r", ahead)
+    store.put("runs/r/enc/01/log/000000000000.txt", b"one\ntwo\nthree\nfour\n")
+    with LiveProgress(spec, store) as progress:
+        progress.tick(state)
+    out = capsys.readouterr().out
+    assert re.search(
+        r"cost    \$0\.[56]\d of \$5\.00 so far, about \$2\.50 at the end, at worst \$6\.00", out
+    )
+    assert re.search(r"finish  .+ \(in .+\), at worst .+, deadline .+", out)
+    assert out.endswith("enc\n  two\n  three\n  four")
+    assert "other prices" not in out, "told above the table, once"
 
 
 def outcome(
