@@ -169,8 +169,14 @@ def _check_time(night: Night, weather: Weather) -> None:
     if deadline is None:
         return
     # While no conductor lives nobody can decide; its successor does so at once.
-    gap = max((f.seconds for f in weather.of(ConductorDies)
-               if EVENING + f.at - 60 <= deadline <= EVENING + f.at + f.seconds + 60), default=0.0)
+    gap = max(
+        (
+            f.seconds
+            for f in weather.of(ConductorDies)
+            if EVENING + f.at - 60 <= deadline <= EVENING + f.at + f.seconds + 60
+        ),
+        default=0.0,
+    )
     for verdict in verdicts:
         assert verdict.time <= deadline + gap + 1, (verdict.time - deadline, verdict.text)
 

@@ -8,7 +8,7 @@ from tests.support.runs import small_run
 from wm.errors import BadConfig
 from wmctl.plan.graph import resolve
 from wmctl.plan.model import Plan
-from wmctl.plan.node import Node, bind, select
+from wmctl.plan.node import Node, select
 
 
 def plan(**stages: dict[str, Any]) -> Plan:
@@ -59,22 +59,11 @@ def test_settings_are_resolved_with_no_default_left_open() -> None:
     assert nodes["enc"].config["source"] == "made:8"
 
 
-def test_bind_fills_in_what_earlier_stages_made() -> None:
-    arena = {"arena": "chess", "players": ["train", "base", "random"]}
-    nodes = nodes_of(plan(enc=ENCODE, train=TRAIN, arena=arena), {"base": "models/chess/v1"})
-    results = {"enc": {"dataset": "datasets/chess/ab"}, "train": {"model": "models/chess/x"}}
-    assert bind(nodes["train"], results)["data"] == "datasets/chess/ab"
-    assert bind(nodes["arena"], results)["players"] == [
-        {"name": "train", "anchor": None, "model": "models/chess/x"},
-        {"name": "base", "anchor": None, "model": "models/chess/v1"},
-        {"name": "random", "anchor": "random", "model": None},
-    ]
-
-
 def test_an_optional_player_may_be_missing() -> None:
     arena = {"arena": "chess", "players": ["train", "champion?", "random"]}
     nodes = nodes_of(plan(enc=ENCODE, train=TRAIN, arena=arena))
     assert [seat.name for seat in nodes["arena"].seats] == ["train", "random"]
+    assert not any(seat.optional for seat in nodes["arena"].seats)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +76,23 @@ def test_an_optional_player_may_be_missing() -> None:
         ({"enc": ENCODE | {"wrokers": 2}}, "did you mean 'workers'"),
         ({"enc": ENCODE, "train": TRAIN | {"model": {"hiden": 8}}}, "did you mean 'hidden'"),
         ({"enc": ENCODE, "train": TRAIN | {"steps": 0}}, "steps"),
-        ({"enc": ENCODE, "train": TRAIN | {"vary": {"lr": ["1e-3", "1e-3"]}}}, "name of its own"),
+        ({"enc": ENCODE, "train": TRAIN | {"vary": {"lr": ["1e-3", "1e-3"]}}}, "the same name"),
+        ({"enc": ENCODE, "train": TRAIN | {"variants": {"A b": {}}}}, "name of its own"),
+        ({"enc": ENCODE, "train": TRAIN | {"variants": {"-": {}}}}, "name of its own"),
+        (
+            {"enc": ENCODE, "train": TRAIN | {"variants": {"a": {}}}, "train-a": TRAIN},
+            "name of its own",
+        ),
+        (
+            {"enc": ENCODE, "train": TRAIN | {"vary": {"lr": [1]}, "variants": {"a": {}}}},
+            "either vary or variants",
+        ),
+        (
+            {"enc": ENCODE, "train": TRAIN | {"variants": {"a": {"lr.peak": 1}}, "lr": 0.1}},
+            "vary lr.peak: 'lr' holds a value, not keys",
+        ),
+        ({"enc": ENCODE, "train": TRAIN | {"epochs": 2}}, "either steps or epochs"),
+        ({"enc": ENCODE, "train": {"train": "lstm", "data": "enc"}}, "'steps' is missing"),
         ({"enc": ENCODE, "a": {"arena": "chess", "players": ["rndom"]}}, "did you mean 'random'"),
     ],
 )
@@ -98,42 +103,81 @@ def test_a_wrong_stage_is_one_sentence(stages: dict[str, Any], says: str) -> Non
     assert "\n" not in error.value.message
 
 
-@pytest.mark.parametrize(
-    ("rules", "says"),
-    [
-        ({"gates": [{"after": "trian", "metric": "x", "at_least": 1}]}, "did you mean 'train'"),
-        ({"gates": [{"after": "train", "metric": "x"}]}, "one of at_least and at_most"),
-        (
-            {
-                "verdicts": {
-                    "v": {"arena": "train", "candidate": "a", "criteria": [{"metric": "e"}]}
-                }
-            },
-            "is no arena stage",
-        ),
-        (
-            {
-                "verdicts": {
-                    "v": {
-                        "arena": "arena",
-                        "candidate": "trian",
-                        "criteria": [{"metric": "elo", "above": 0}],
-                    }
-                }
-            },
-            "did you mean 'train'",
-        ),
-    ],
-)
-def test_gates_and_verdicts_name_what_is_there(rules: dict[str, Any], says: str) -> None:
-    arena = {"arena": "chess", "players": ["train", "random"]}
-    made = plan(enc=ENCODE, train=TRAIN, arena=arena)
-    made = Plan.model_validate(made.model_dump(exclude_unset=True) | rules)
-    with pytest.raises(BadConfig) as error:
-        nodes_of(made)
-    assert says in error.value.message
-
-
 def test_a_stage_is_not_called_like_the_conductor() -> None:
     with pytest.raises(BadConfig, match="a run has one of its own"):
         small_run(stages={"conductor": {"encode": "chess"}}, verdicts={})
+
+
+def test_variants_differ_in_what_they_say_and_share_the_rest() -> None:
+    variants = {"small": {}, "wide": {"model.hidden": 16, "lr": 0.01}}
+    nodes = nodes_of(plan(enc=ENCODE, train=TRAIN | {"variants": variants, "lr": 0.1}))
+    assert list(nodes) == ["enc", "train-small", "train-wide"]
+    small, wide = nodes["train-small"], nodes["train-wide"]
+    assert (small.config["model"]["hidden"], small.config["lr"]) == (8, 0.1)
+    assert (wide.config["model"]["hidden"], wide.config["lr"]) == (16, 0.01)
+    assert (small.varied, wide.varied) == ({}, variants["wide"])
+    assert wide.label == "train/wide"
+
+
+def test_a_player_may_be_optional_or_wait_for_a_choice() -> None:
+    arena = {"arena": "chess", "players": ["train?", "chosen(pick)", "base?", "random"]}
+    made = plan(enc=ENCODE, train=TRAIN, bet=TRAIN | {"vary": {"lr": [1, 2]}}, arena=arena)
+    choice = {"pick": {"among": ["bet/2", "bet/1"], "fits": True}}
+    made = Plan.model_validate(made.model_dump(exclude_unset=True) | {"choices": choice})
+    seats = nodes_of(made, {"base": "models/chess/b"})["arena"].seats
+    assert [(s.name, s.node, s.model, s.optional, s.choice) for s in seats] == [
+        ("train", "train", None, True, None),
+        ("bet/2", "bet-2", None, False, "pick"),
+        ("bet/1", "bet-1", None, False, "pick"),
+        ("base", None, "models/chess/b", False, None),
+        ("random", None, None, False, None),
+    ]
+
+
+def test_a_player_of_a_choice_that_there_is_not() -> None:
+    arena = {"arena": "chess", "players": ["chosen(pikc)", "random"]}
+    made = plan(enc=ENCODE, train=TRAIN, arena=arena)
+    choice = {"pick": {"among": ["train"], "fits": True}}
+    made = Plan.model_validate(made.model_dump(exclude_unset=True) | {"choices": choice})
+    with pytest.raises(BadConfig, match=r"no such choice.*did you mean 'pick'"):
+        nodes_of(made)
+
+
+def test_after_puts_stages_in_order_without_needing_what_they_made() -> None:
+    first = TRAIN | {"after": ["second/*"]}
+    nodes = nodes_of(plan(enc=ENCODE, first=first, second=TRAIN | {"vary": {"lr": [1, 2]}}))
+    assert list(nodes) == ["enc", "second-1", "second-2", "first"]
+    assert nodes["first"].after == ["second-1", "second-2"]
+    assert nodes["first"].needs == ["enc"]
+
+
+def test_after_what_is_no_stage() -> None:
+    with pytest.raises(BadConfig, match=r"after 'secnd', which is no stage.*mean 'second'"):
+        nodes_of(plan(enc=ENCODE, first=TRAIN | {"after": ["secnd"]}, second=TRAIN))
+
+
+def test_stages_that_wait_for_each_other_are_named() -> None:
+    one, two = TRAIN | {"after": ["two"]}, TRAIN | {"after": ["one"]}
+    with pytest.raises(BadConfig, match=r"wait for each other: one, two$"):
+        nodes_of(plan(enc=ENCODE, one=one, two=two))
+    with pytest.raises(BadConfig, match="wait for each other"):
+        nodes_of(plan(enc=ENCODE, one=TRAIN | {"continues": "one"}))
+
+
+def test_an_inventory_takes_stock_and_makes_no_data_set() -> None:
+    nodes = nodes_of(plan(stock={"inventory": "chess"}, enc=ENCODE | {"after": ["stock"]}))
+    assert list(nodes) == ["stock", "enc"]
+    assert (nodes["stock"].kind, nodes["stock"].config["inventory"]) == ("encode", True)
+    assert nodes["stock"].config["source"] == nodes["enc"].config["source"] == "made:8"
+    assert nodes["enc"].config["inventory"] is False
+    with pytest.raises(BadConfig, match="the data set of 'stock', which no stage makes"):
+        nodes_of(plan(stock={"inventory": "chess"}, train=TRAIN | {"data": "stock"}))
+    with pytest.raises(BadConfig, match=r"no data named 'ches'.*did you mean 'chess'"):
+        nodes_of(plan(stock={"inventory": "ches"}))
+
+
+def test_cores_are_those_that_a_stage_keeps_busy() -> None:
+    arena = {"arena": "chess", "players": ["train", "random"], "threads": 3}
+    train = TRAIN | {"threads": 2, "processes": 2}
+    nodes = nodes_of(plan(enc=ENCODE | {"workers": 5}, train=train, arena=arena))
+    assert [nodes[name].cpus for name in ("enc", "train", "arena")] == [5, 4, 3]

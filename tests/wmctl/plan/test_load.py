@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,14 @@ def small(tmp_path: Path) -> str:
 def test_a_plan_is_read_from_a_file(small: str) -> None:
     plan = load_plan(small)
     assert plan.name == "small"
-    assert plan.deadline == timedelta(seconds=90)
+    assert plan.deadline == "90s"
     assert plan.stages["encode-chess"].encode == "chess"
 
 
 def test_every_shipped_plan_is_valid() -> None:
     assert "demo" in shipped_plans()
     for name in shipped_plans():
-        assert load_plan(name).name == name
+        assert load_plan(name).name == name.replace("_", "-")
 
 
 def test_data_and_set_override(small: str, tmp_path: Path) -> None:
@@ -45,8 +44,22 @@ def test_data_and_set_override(small: str, tmp_path: Path) -> None:
         sets=["deadline=2h", "stages.encode-chess.workers=3"],
     )
     assert plan.data["chess"].source == "s3://bucket/games"
-    assert plan.deadline == timedelta(hours=2)
+    assert plan.deadline == "2h"
     assert plan.stages["encode-chess"].settings == {"workers": 3}
+
+
+def test_one_setting_of_several_stages_and_an_item_of_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    more = "  more: {encode: chess}\n  duel: {arena: chess, players: [greedy, random]}\n"
+    path.write_text(SMALL + more)
+    sets = ["stages.encode-chess,more.split={val: 0.2}", "stages.duel.players.1=base"]
+    stages = load_plan(str(path), sets=[*sets, "stages.more.split.val=0.1"]).stages
+    assert stages["encode-chess"].settings["split"] == {"val": 0.2}
+    assert stages["more"].settings["split"] == {"val": 0.1}
+    assert stages["duel"].players == ["greedy", "base"]
+    for index in ("2", "last"):
+        with pytest.raises(BadConfig, match=f"'{index}' is no item of a list of 2"):
+            load_plan(str(path), sets=[f"stages.duel.players.{index}=base"])
 
 
 def test_what_an_alias_shares_is_set_in_one_place(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.runs import RESULTS, small_run
-from wm.artifacts.result import ArenaResult, Interval, Pairing, PlayerRow
+from tests.support.runs import RESULTS, arena_result, small_run
 from wm.stage.chunks import read_log
 from wm.stage.spec import Outcome, StageSpec, attempt_prefix
 from wm.store import Store, open_store
@@ -18,22 +17,6 @@ from wmctl.run.conductor import Conductor
 from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
-
-
-def arena_result() -> ArenaResult:
-    elo = Interval(value=50, low=10, high=90, n=100)
-    names = ["train/winner", "train/loser"]
-    pairing = Pairing(
-        a=names[0], b=names[1], units=100, wins=60, draws=0, losses=40, score=0.6, elo=elo
-    )
-    return ArenaResult(
-        game="chess",
-        judge="chess-pairs",
-        primary="elo",
-        players=[PlayerRow(name=name) for name in names],
-        pairings=[pairing],
-        settings={},
-    )
 
 
 class ScriptedLauncher:
@@ -354,4 +337,4 @@ def test_a_wish_to_cancel_is_found(store: Store, monkeypatch: pytest.MonkeyPatch
 
     with Lease.acquire(store, "runs/r/lease.json", Owner.here(), 60) as lease:
         assert Conductor(small_run(), store, launcher, cpus=1, tell=wish).run(lease) == 143
-    assert outline(store)[-4:] == ["cancelled", "ended enc", "verdict stop", "finished"]
+    assert outline(store)[-4:] == ["cancelled", "verdict stop", "ended enc", "finished"]

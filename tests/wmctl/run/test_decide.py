@@ -2,21 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from tests.support.runs import PLAN, Script, small_run
-from wmctl.run.decide import DecideGate, Finish, Judge, Start, Stop, next_actions
+from tests.support.runs import PLAN, Script, actions, estimate, small_run, started, terms
+from wmctl.run.decide import Finish, Judge, Over, Start, Stop
 from wmctl.run.fold import read_state
-from wmctl.run.spec import RunSpec
-
-
-def actions(spec: RunSpec, script: Script, *, cpus: int = 4, now: float | None = None) -> list[Any]:
-    return next_actions(spec, script.events, script.now if now is None else now, cpus=cpus)
-
-
-def started(found: list[Any]) -> list[tuple[str, int]]:
-    assert all(isinstance(a, Start) for a in found), found
-    return [(a.node.name, a.attempt) for a in found]
 
 
 def submitted() -> Script:
@@ -41,8 +29,11 @@ def test_a_run_is_walked_from_start_to_verdict() -> None:
         None,
     ]
     script.walk("arena")
-    assert actions(spec, script) == [Judge("chess")]
-    script.add("verdict", name="chess", outcome="hold")
+    [judge] = actions(spec, script)
+    assert isinstance(judge, Judge)
+    assert judge.judgement is not None
+    assert (judge.name, judge.judgement.outcome) == ("chess", "promote")
+    script.add("verdict", name="chess", outcome="promote")
     [finish] = actions(spec, script)
     assert finish == Finish(0, "every stage has ended")
     script.add("finished", code=0)
@@ -90,7 +81,9 @@ def test_submitting_again_tries_what_failed_and_judges_again() -> None:
     script.add("verdict", name="chess", outcome="stop").add("finished", code=65).add("resumed")
     assert started(actions(spec, script)) == [("enc", 2)]
     script.walk("enc", "train-winner", "train-loser", "arena")
-    assert actions(spec, script) == [Judge("chess")]
+    [judge] = actions(spec, script)
+    assert judge.name == "chess"
+    assert judge.judgement.outcome == "promote"
 
 
 def test_one_failed_variant_lets_the_other_go_on_but_not_the_arena() -> None:
@@ -102,53 +95,125 @@ def test_one_failed_variant_lets_the_other_go_on_but_not_the_arena() -> None:
     assert started(actions(spec, script)) == [("train-loser", 1)]
 
 
-GATE = {"after": "train", "metric": "top1", "at_least": 0.2}
-
-
-def test_a_failed_gate_stops_what_depends_on_it_and_is_no_error() -> None:
-    spec = small_run(gates=[GATE])
-    script = submitted().walk("enc", "train-winner")
-    assert started(actions(spec, script)) == [("train-loser", 1)]
-    script.walk("train-loser")
-    [gate] = actions(spec, script)
-    assert isinstance(gate, DecideGate)
-    assert gate.outcome == "fail"
-    assert gate.text == "train: top1 >= 0.2: train/winner 0.3, train/loser 0.1: failed"
-    script.add("gate", name=gate.name, outcome=gate.outcome, text=gate.text)
-    assert actions(spec, script) == [Judge("chess", stopped=gate.text)]
-    script.add("verdict", name="chess", outcome="stop")
-    assert actions(spec, script) == [Finish(0, "every stage has ended")]
-
-
-@pytest.mark.parametrize(
-    "gate", [GATE | {"at_least": 0.1}, GATE | {"on_fail": "continue"}, GATE | {"metric": "step"}]
-)
-def test_a_gate_that_passes_or_only_warns_lets_the_run_go_on(gate: dict[str, Any]) -> None:
-    spec = small_run(gates=[gate])
-    script = submitted().walk("enc", "train-winner", "train-loser")
-    [decided] = actions(spec, script)
-    script.add("gate", name=decided.name, outcome=decided.outcome, text=decided.text)
-    assert started(actions(spec, script)) == [("arena", 1)]
-
-
-def test_a_metric_that_is_missing_or_no_number_never_passes() -> None:
-    spec = small_run(gates=[GATE | {"metric": "nothing"}])
-    script = submitted().walk("enc", "train-winner", "train-loser")
-    [decided] = actions(spec, script)
-    assert decided.outcome == "fail"
-
-
 def test_past_the_deadline_running_stages_are_stopped_and_the_verdict_says_so() -> None:
-    spec, script = small_run(deadline="60s"), submitted().walk("enc")
+    spec, script = small_run(deadline="1h"), submitted().walk("enc")
     script.add("started", stage="train-winner", attempt=1)
-    assert actions(spec, script, now=61.0) != []
-    late = script.events[0].time + 61
-    assert actions(spec, script, now=late) == [Stop("train-winner", 1, "the deadline has passed")]
-    script.add("ended", stage="train-winner", attempt=1, code=143)
-    [judge] = actions(spec, script, now=late)
-    assert judge == Judge("chess", stopped="the deadline has passed before arena was done")
+    assert started(actions(spec, script, now=61.0)) == [("train-loser", 1)]
+    late = script.events[0].time + 3600
+    over = Over("deadline", "the deadline has passed")
+    assert over not in actions(spec, script, now=late - 0.1)
+    assert actions(spec, script, now=late) == [over]
+    script.add("over", outcome="deadline", text=over.text)
+    # From now on the clock is not asked any more, and nobody waits for the verdict.
+    stop = Stop("train-winner", 1, "the deadline has passed")
+    judge = Judge("chess", stopped="the deadline has passed before arena was done")
+    assert actions(spec, script) == [judge, stop]
     script.add("verdict", name="chess", outcome="stop")
-    assert actions(spec, script, now=late) == [Finish(0, "the deadline has passed")]
+    assert actions(spec, script) == [stop]
+    script.add("ended", stage="train-winner", attempt=1, code=143)
+    assert actions(spec, script) == [Finish(0, "the deadline has passed")]
+
+
+QUICK = {n: estimate(1, 0.01) for n in ("enc", "train-winner", "train-loser", "arena")}
+
+
+def priced(**changes: Any) -> Script:
+    """Submitted on a machine whose cores cost a dollar a second each."""
+    return Script().add("submitted", detail=terms(prices={"cpu": 3600.0}, **changes))
+
+
+def test_when_the_budget_is_used_up_what_runs_is_stopped_and_the_verdict_says_so() -> None:
+    spec, script = small_run(budget=10), priced(estimates=QUICK)
+    script.walk("enc")  # one second of one core
+    script.add("started", stage="train-winner", attempt=1)
+    script.add("started", stage="train-loser", attempt=1)
+    # At 5 s the winner has run for 1 s and the loser for none: $2 so far, then $2 a second.
+    assert actions(spec, script, now=8.9) == []
+    over = Over("budget", "the budget is used up: $10.00 of $10")
+    assert actions(spec, script, now=9.0) == [over]
+    script.at(9.0, "over", outcome="budget", text=over.text)
+    stopped = f"{over.text} before arena was done"
+    stops = [Stop(f"train-{name}", 1, over.text) for name in ("winner", "loser")]
+    assert actions(spec, script) == [Judge("chess", stopped=stopped), *stops]
+    script.add("verdict", name="chess", outcome="stop", text=stopped)
+    script.end("train-winner", 143)
+    assert actions(spec, script) == stops[1:]
+    script.end("train-loser", 143)
+    assert actions(spec, script) == [Finish(0, over.text)]
+
+
+def test_an_arena_that_was_done_in_time_is_judged_after_all() -> None:
+    spec, script = small_run(deadline="60s"), submitted()
+    script.walk("enc", "train-winner", "train-loser", "arena")
+    script.at(90, "over", outcome="deadline", text="late")
+    [judge] = actions(spec, script)
+    assert judge.judgement.outcome == "promote"
+
+
+def test_a_verdict_is_reached_before_anything_else_starts() -> None:
+    stages = PLAN["stages"] | {"zlast": {"arena": "chess", "players": ["greedy", "random"]}}
+    spec, script = small_run(stages=stages), submitted()
+    script.walk("enc", "train-winner", "train-loser", "arena")
+    assert [type(a) for a in actions(spec, script)] == [Judge]
+
+
+def test_a_submission_after_the_deadline_has_a_new_one() -> None:
+    spec, script = small_run(deadline="1h"), submitted()
+    script.at(3700, "over", outcome="deadline", text="late").add("finished", code=0)
+    script.add("resumed")  # at 3702
+    assert started(actions(spec, script)) == [("enc", 1)]
+    script.walk("enc", "train-winner", "train-loser")
+    assert started(actions(spec, script, now=7301)) == [("arena", 1)]
+    assert isinstance(actions(spec, script, now=7302)[0], Over)
+
+
+def test_a_hung_attempt_is_stopped() -> None:
+    spec, script = small_run(), submitted().add("started", stage="enc", attempt=1)
+    assert actions(spec, script) == []
+    script.add("hung", stage="enc", attempt=1, text="no sign of life")
+    assert actions(spec, script) == [Stop("enc", 1, "it gives no sign of life")]
+    script.end("enc", 160)
+    assert started(actions(spec, script)) == [("enc", 2)]
+
+
+def test_a_training_that_was_shortened_stops_and_goes_on_for_what_is_left() -> None:
+    spec, script = small_run(), submitted().walk("enc")
+    script.add("started", stage="train-winner", attempt=1, detail={"steps": 5})
+    script.add("started", stage="train-loser", attempt=1, detail={"steps": 5})
+    script.add("shortened", detail={"steps": {"train-winner": 3, "train-loser": 5}}, text="late")
+    assert actions(spec, script) == [Stop("train-winner", 1, "it ends at step 3 now")]
+    script.end("train-winner", 143)
+    [start] = actions(spec, script)
+    assert (start.node.name, start.attempt, start.config["steps"]) == ("train-winner", 2, 3)
+    script.add("started", stage="train-winner", attempt=2, detail={"steps": 3})
+    assert actions(spec, script) == []
+
+
+def test_what_is_left_out_while_it_runs_is_stopped_and_skipped() -> None:
+    spec, script = small_run(), submitted().walk("enc")
+    script.add("started", stage="train-winner", attempt=1)
+    script.add("skipped", detail={"stages": ["train-winner"]}, text="last call")
+    assert Stop("train-winner", 1, "last call") in actions(spec, script)
+    script.end("train-winner", 143)
+    own = read_state(spec, script.events).nodes["train-winner"]
+    assert (own.phase, own.why) == ("skipped", "last call")
+
+
+def test_two_bets_are_placed_one_after_the_other() -> None:
+    """The second knows which one the first has taken; both at once would overspend."""
+    bet = {"train": "lstm", "data": "enc", "threads": 1, "vary": {"steps": [10, 30]}}
+    stages = {"enc": PLAN["stages"]["enc"], "one": bet, "two": bet}
+    fits = {name: {"among": [f"{name}/10", f"{name}/30"], "fits": True} for name in ("one", "two")}
+    spec = small_run(stages=stages, choices=fits, verdicts={}, budget=50)
+    names = [node.name for node in spec.nodes if node.kind == "train"]
+    known = {name: estimate(1, doubt=0.01) for name in names}
+    script = priced(estimates=known).walk("enc")
+    first = script.decide(spec)
+    second = script.decide(spec)
+    assert [[a.detail["chosen"] for a in made] for made in (first, second)] == [  # type: ignore[union-attr]
+        [["one-30"]],
+        [["two-10"]],
+    ]
 
 
 def test_decisions_depend_on_nothing_but_their_arguments() -> None:
@@ -157,72 +222,35 @@ def test_decisions_depend_on_nothing_but_their_arguments() -> None:
     assert read_state(spec, script.events) == read_state(spec, list(script.events))
 
 
-def ended(script: Script, code: int, attempt: int = 1, **detail: Any) -> Script:
-    return script.add("ended", stage="enc", attempt=attempt, code=code, detail=detail)
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"), [(143, ""), (137, "Evicted"), (137, "NodeLost"), (137, "Deleted")]
-)
-def test_a_stage_that_is_stopped_from_outside_is_taken_up_again_and_has_not_failed(
-    code: int, reason: str
-) -> None:
-    spec, script = small_run(attempts=1, disruptions=2), submitted()
-    for attempt in (1, 2):
-        script.add("started", stage="enc", attempt=attempt)
-        ended(script, code, attempt, reason=reason)
-        [start] = actions(spec, script)
-        assert isinstance(start, Start)
-        assert start.attempt == attempt + 1
-        assert read_state(spec, script.events).nodes["enc"].failures == 0
-    script.add("started", stage="enc", attempt=3)
-    ended(script, code, 3, reason=reason)
-    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
-
-
-def oom_run(**resources: str) -> RunSpec:
-    stages = PLAN["stages"] | {"enc": {"encode": "chess", "workers": 1, "resources": resources}}
-    return small_run(stages=stages)
-
-
-def test_what_was_killed_for_want_of_memory_is_tried_again_with_more() -> None:
-    spec, script = oom_run(memory="1Gi", memory_max="3Gi"), submitted()
-    for attempt, (given, more) in enumerate([("1Gi", "2048Mi"), ("2048Mi", "3Gi")], 1):
-        script.add("started", stage="enc", attempt=attempt, detail={"memory": given})
-        [start] = actions(spec, ended(script, 137, attempt, reason="OOMKilled"))
-        assert isinstance(start, Start)
-        assert start.resources.memory == more
-    script.add("started", stage="enc", attempt=3, detail={"memory": "3Gi"})
-    ended(script, 137, 3, reason="OOMKilled")
-    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
-
-
-def test_without_more_memory_it_is_not_tried_again() -> None:
-    spec, script = oom_run(memory="1Gi"), submitted()
-    script.add("started", stage="enc", attempt=1, detail={"memory": "1Gi"})
-    ended(script, 137, reason="OOMKilled")
-    assert read_state(spec, script.events).nodes["enc"].phase == "failed"
-    assert read_state(spec, script.events).nodes["arena"].phase == "blocked"
-
-
-def test_another_kind_of_end_asks_for_the_same_memory_again() -> None:
-    spec, script = oom_run(memory="1Gi", memory_max="3Gi"), submitted()
-    script.add("started", stage="enc", attempt=1, detail={"memory": "1Gi"})
-    [start] = actions(spec, ended(script, 139))
-    assert isinstance(start, Start)
-    assert start.resources.memory == "1Gi"
-
-
 def test_a_cancelled_run_stops_its_stages_and_ends_until_it_is_submitted_again() -> None:
     spec, script = small_run(), submitted()
     script.add("started", stage="enc", attempt=1).add("cancelled", text="cancelled by ada@desk")
-    assert actions(spec, script) == [Stop("enc", 1, "cancelled by ada@desk")]
-    ended(script, 143)
-    [judge] = actions(spec, script)
-    assert judge == Judge("chess", stopped="cancelled by ada@desk before arena was done")
+    assert actions(spec, script) == [
+        Judge("chess", stopped="cancelled by ada@desk before arena was done"),
+        Stop("enc", 1, "cancelled by ada@desk"),
+    ]
     script.add("verdict", name="chess", outcome="stop", text="")
+    assert actions(spec, script) == [Stop("enc", 1, "cancelled by ada@desk")]
+    script.end("enc", 143)
     assert actions(spec, script) == [Finish(143, "cancelled by ada@desk")]
     script.add("finished", code=143).add("resumed")
     [start] = actions(spec, script)
     assert isinstance(start, Start)
     assert start.attempt == 2
+
+
+def test_what_waits_for_what_is_not_to_come_is_not_waited_for() -> None:
+    """A bet whose data cannot be made is never placed, and so its arena never comes."""
+    stages = PLAN["stages"] | {
+        "arena": {"arena": "chess", "players": ["chosen(bet)", "train/loser?", "random"]}
+    }
+    fits = {"bet": {"among": ["train/winner"], "fits": True}}
+    verdict = PLAN["verdicts"]["chess"] | {
+        "criteria": [{"metric": "elo", "against": "random", "above": 0}]
+    }
+    spec = small_run(stages=stages, choices=fits, verdicts={"chess": verdict})
+    script = submitted().add("started", stage="enc", attempt=1).end("enc", 65)
+    [judge] = script.decide(spec)
+    assert judge == Judge("chess", stopped="the run had ended before arena was done")
+    [finish] = script.decide(spec)
+    assert finish.code == 65

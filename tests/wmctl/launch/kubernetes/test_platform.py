@@ -7,7 +7,6 @@ import yaml
 
 from wm.errors import BadConfig, BadData, InputMissing
 from wm.store import open_store
-from wmctl.launch.profiles import load_profiles
 from wmctl.launch.kubernetes.platform import (
     Platform,
     Profile,
@@ -15,6 +14,7 @@ from wmctl.launch.kubernetes.platform import (
     read_platform,
     write_platform,
 )
+from wmctl.launch.profiles import load_profiles
 
 DIGEST = f"sha256:{'a' * 64}"
 IMAGES = [

@@ -18,8 +18,8 @@ from wm.errors import BadConfig
 from wm.stage.spec import Kind
 from wmctl.launch.base import StageJob
 from wmctl.launch.kubernetes.platform import Platform
-from wmctl.launch.profiles import Profile
 from wmctl.launch.kubernetes.render import render, render_conductor, render_owner
+from wmctl.launch.profiles import Profile
 from wmctl.plan.model import Plan, Resources
 from wmctl.plan.node import Node
 from wmctl.run.spec import RunSpec
