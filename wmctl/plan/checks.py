@@ -19,6 +19,12 @@ def check_rules(plan: Plan, nodes: Mapping[str, Node]) -> None:
     _check_gates(plan, nodes)
     _check_choices(plan, nodes)
     _check_verdicts(plan, nodes)
+    for name, stage in plan.stages.items():
+        if stage.optional and stage.train is None and stage.calibrate is None:
+            raise BadConfig(
+                f"stage {name}: only trainings can be optional",
+                hint="an arena is left out with its players",
+            )
 
 
 def _check_gates(plan: Plan, nodes: Mapping[str, Node]) -> None:

@@ -20,6 +20,7 @@ from wmctl.plan.expect import expected
 from wmctl.plan.load import explain_validation
 from wmctl.plan.model import NAME, Plan, Stage
 from wmctl.plan.node import SETTINGS, Node, Seat, assign, select, steps_of
+from wmctl.plan.rules import keep_count
 from wmctl.plan.words import did_you_mean
 
 FindModel = Callable[[str, str], str | None]
@@ -54,6 +55,7 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
             _add(nodes, node)
     for node in nodes.values():
         _link(plan, nodes, node)
+        node.players = _players(plan, nodes, node)
     check_rules(plan, nodes)
     return _in_order(plan, nodes)
 
@@ -240,6 +242,20 @@ def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
     node.continues = node.config["continues"] = same[0].name
     if node.data != same[0].data:
         raise BadConfig(f"stage {node.stage}: it continues {same[0].label} on other data")
+
+
+def _players(plan: Plan, nodes: Mapping[str, Node], node: Node) -> int:
+    """How many of an arena's seats should be taken."""
+    seats = [seat.node for seat in node.seats]
+    count = seats.count(None)
+    trained = {name for name in seats if name}
+    for choice in plan.choices.values():
+        among = {n.name for s in choice.among for n in select(nodes, s)} & trained
+        by_choice = any(s.choice and s.node in among for s in node.seats)
+        if among and (choice.fits or by_choice):
+            trained -= among
+            count += keep_count(choice.keep, len(among))
+    return count + len(trained)
 
 
 def _in_order(plan: Plan, nodes: Mapping[str, Node]) -> list[Node]:

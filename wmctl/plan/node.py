@@ -57,6 +57,8 @@ class Node(BaseModel):
     data: str | None = None
     """The encode node whose data set is read."""
     seats: list[Seat] = []
+    players: int = 0
+    """Of an arena: players that should take part; of those that a choice is among, as it keeps."""
     cpus: int = 1
     """Processor cores that each of its pods keeps busy."""
     resources: Resources = Resources()

@@ -183,3 +183,10 @@ class Verdict(_Part):
     """Fewer independent units (opening pairs, held-out games) than this never promote."""
     alias: str | None = None
     """Alias that a promoted candidate gets, such as ``champion``."""
+
+
+def keep_count(keep: int | float, of: int) -> int:
+    """How many of ``of`` go on."""
+    if isinstance(keep, float):
+        return max(1, -int(-keep * of // 1))
+    return min(keep, of)

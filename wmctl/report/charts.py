@@ -28,6 +28,8 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
+BESIDE = 4
+"""Curves up to which their names stand among them, not below."""
 FEW = 12
 """Points up to which each is marked: a curve that has only begun is seen too."""
 
@@ -48,7 +50,11 @@ def lines(
                 axes.plot(*dashed[name], "--", color=line.get_color(), linewidth=1.2)
         axes.set_title(title, loc="left", fontweight="bold")
         axes.set_xlabel(x)
-        if curves:
+        if len(curves) > BESIDE:  # they would hide the curves
+            rows = -(-len(curves) // 3)
+            figure.set_size_inches(SIZE[0], SIZE[1] + 0.16 * rows)
+            figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+        elif curves:
             axes.legend()
         return _svg(figure, title)
 

@@ -24,7 +24,12 @@ def drawn(report: Report) -> dict[str, list[Markup]]:
     games = dict.fromkeys(node.game for node in report.spec.nodes)
     made: dict[str, list[str]] = {game: [] for game in games}
     for game in games:
-        own = {t.label: t for t in report.trainings.values() if t.game == game and t.points}
+        own = {
+            t.label: t
+            for name, t in report.trainings.items()
+            # A calibration's hundred steps say nothing of how well it learns.
+            if t.game == game and t.points and not _calibrates(report, name)
+        }
         if own:
             made[game].append(
                 charts.lines(
@@ -44,6 +49,10 @@ def drawn(report: Report) -> dict[str, list[Markup]]:
             title = "Position skill by horizon (0: the best baseline)"
             made[result.game].append(charts.bands(title, shown, x="frames ahead"))
     return {game: [Markup(svg) for svg in svgs] for game, svgs in made.items()}  # noqa: S704
+
+
+def _calibrates(report: Report, name: str) -> bool:
+    return report.spec.plan.stages[report.spec.node(name).stage].calibrate is not None
 
 
 def by_rating(players: Sequence[PlayerRow]) -> list[PlayerRow]:

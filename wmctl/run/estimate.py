@@ -101,11 +101,11 @@ def work_of(node: Node, store: Store | None = None) -> tuple[float, str]:
         return float(node.expects.games), "game"
     if node.kind == "train":
         return float(node.steps), "step"
-    pairings = len(node.seats) * (len(node.seats) - 1) / 2
+    pairings = node.players * (node.players - 1) / 2
     if node.game == "chess":
         return config["pairs"] * pairings, "pair"
     games = min(config["games"], node.expects.test or config["games"])
-    return float(games * config["starts_per_game"] * len(node.seats)), "start"
+    return float(games * config["starts_per_game"] * node.players), "start"
 
 
 def guess(node: Node, work: tuple[float, str], on: str, tflops: Mapping[str, float]) -> Estimate:
@@ -195,7 +195,7 @@ def shape(node: Node, *, like: bool = False) -> list[Any]:
         parts += [sorted(model.items()), config["mode"], config["precision"], config["processes"]]
         return parts if like else [*parts, config["batch"], config["length"]]
     if node.kind == "arena":
-        return [*parts, len(node.seats), config["max_plies"], max(config["horizons"])]
+        return [*parts, node.players, config["max_plies"], max(config["horizons"])]
     scheme, colon, _ = config["source"].partition(":")
     return [*parts, scheme if colon else "files", config["workers"], config["inventory"]]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from wmctl.plan.node import Node
+from wmctl.plan.rules import keep_count
 from wmctl.run.forecast import Forecast, forecast, planned, shortest
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
@@ -139,11 +140,16 @@ def alternatives(spec: RunSpec, state: RunState) -> set[str]:
     return out
 
 
-def keep_count(keep: int | float, of: int) -> int:
-    """How many of ``of`` go on."""
-    if isinstance(keep, float):
-        return max(1, -int(-keep * of // 1))
-    return min(keep, of)
+def misses(spec: RunSpec, state: RunState, ahead: Forecast, confidence: float) -> str:
+    """Why a forecast does not keep deadline and budget with that confidence; empty if it does."""
+    deadline, budget = state.terms.deadline, spec.plan.budget
+    late = 0.0 if deadline is None else ahead.finish(confidence) - deadline
+    if late > 0:
+        return f"the run would end {_duration(late)} after the deadline"
+    usd = ahead.usd_at(confidence)
+    if budget is not None and usd > budget:
+        return f"the run would cost ${usd:.2f} of ${budget:g}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,18 +225,6 @@ def _trainings(spec: RunSpec, state: RunState) -> list[Node]:
 
 def _limited(spec: RunSpec, state: RunState) -> bool:
     return spec.plan.budget is not None or state.terms.deadline is not None
-
-
-def misses(spec: RunSpec, state: RunState, ahead: Forecast, confidence: float) -> str:
-    """Why a forecast does not keep deadline and budget with that confidence; empty if it does."""
-    deadline, budget = state.terms.deadline, spec.plan.budget
-    late = 0.0 if deadline is None else ahead.finish(confidence) - deadline
-    if late > 0:
-        return f"the run would end {_duration(late)} after the deadline"
-    usd = ahead.usd_at(confidence)
-    if budget is not None and usd > budget:
-        return f"the run would cost ${usd:.2f} of ${budget:g}"
-    return ""
 
 
 def _duration(seconds: float) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wmctl.plan.node import Node, select
-from wmctl.plan.rules import Choice, Gate
+from wmctl.plan.rules import Choice, Gate, keep_count
 from wmctl.run.conditions import plain, weigh
 from wmctl.run.figures import Figures, Outcome, ReadResult
 from wmctl.run.forecast import forecast
-from wmctl.run.pressure import alternatives, keep_count, misses
+from wmctl.run.pressure import alternatives, misses
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 from wmctl.run.verdict import Judgement, judge

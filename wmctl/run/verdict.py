@@ -50,8 +50,8 @@ def judge(verdict: Verdict, figures: Figures, trained: Sequence[str] = ()) -> Ju
     if verdict.min_units:
         evidence.append(_size(verdict, evidence))
     failed = [e for e in evidence if not e.holds]
-    outcome: Literal["promote", "hold"] = "hold" if failed else "promote"
-    reason = "; ".join(e.text for e in failed or evidence)
+    outcome: Literal["promote", "hold"] = "hold" if failed or not evidence else "promote"
+    reason = "; ".join(e.text for e in failed or evidence) or "nobody played to compare it with"
     return Judgement(
         outcome=outcome,
         candidate=candidate,

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.runs import PLAN, Script, actions, estimate, small_run, started, terms
-from wmctl.plan.rules import Choice
+from wmctl.plan.rules import Choice, keep_count
 from wmctl.run.fold import read_state
-from wmctl.run.pressure import keep_count
 from wmctl.run.rules import Choose, rank
 from wmctl.run.spec import RunSpec
 
