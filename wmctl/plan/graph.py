@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
 
 from encoder.config import EncodeConfig
-from evaluator.config import ANCHORS, ArenaConfig
+from evaluator.config import ArenaConfig
 from trainer.config import TrainConfig
 from wm.errors import BadConfig
 from wm.stage.spec import Kind
+from wmctl.plan.calibrations import calibrations
 from wmctl.plan.checks import check_rules
 from wmctl.plan.expect import expected
 from wmctl.plan.load import explain_validation
 from wmctl.plan.model import NAME, Plan, Stage
 from wmctl.plan.node import SETTINGS, Node, Seat, assign, select, steps_of
-from wmctl.plan.rules import keep_count
+from wmctl.plan.seats import FindModel, players_of, seat_config, seats_of
 from wmctl.plan.words import did_you_mean
 
-FindModel = Callable[[str, str], str | None]
-"""(game, alias or version) -> key of a registered model, None where there is none."""
-
-CALIBRATION = 100
-"""Updates of a calibration, unless the plan says otherwise."""
-_SHAPE = ("model", "batch", "length", "mode", "precision", "pods", "processes", "threads")
-"""Settings that decide how long a step takes."""
 _KINDS = ("inventory", "encode", "calibrate", "train", "arena")
 """Keys that say what a stage is."""
-_CHOSEN = re.compile(r"chosen\((?P<choice>[^)]+)\)")
 
 
 def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
@@ -51,11 +44,11 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
                 node = _node(plan, nodes, name, variant, stage, settings, find_model)
                 _add(nodes, node.model_copy(update={"varied": varied}))
     for name, stage in plan.stages.items():
-        for node in list(_calibrations(name, stage, nodes)):
+        for node in list(calibrations(name, stage, nodes)):
             _add(nodes, node)
     for node in nodes.values():
         _link(plan, nodes, node)
-        node.players = _players(plan, nodes, node)
+        node.players = players_of(plan, nodes, node)
     check_rules(plan, nodes)
     return _in_order(plan, nodes)
 
@@ -150,8 +143,8 @@ def _node(
                     raise BadConfig(f"stage {name}: give either steps or epochs")
                 settings["steps"] = 1
         else:
-            seats = _seats(plan, nodes, name, stage, game, find_model)
-            settings |= {"game": game, "players": [_seat_config(seat) for seat in seats]}
+            seats = seats_of(plan, nodes, name, stage, game, find_model)
+            settings |= {"game": game, "players": [seat_config(seat) for seat in seats]}
     try:
         config = SETTINGS[kind].model_validate(settings)
     except ValidationError as error:
@@ -185,39 +178,6 @@ def _node(
     return node
 
 
-def _calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """A short training of each shape among the stages that are named."""
-    shapes = set()
-    for selector in stage.calibrate or ():
-        targets = [node for node in select(nodes, selector) if node.kind == "train"]
-        if not targets:
-            raise BadConfig(f"stage {name}: it calibrates {selector!r}, which is no train stage")
-        for target in targets:
-            config = target.config | {"steps": CALIBRATION, "games": None, "name": "calibration"}
-            # Held-out figures of a hundred steps interest nobody.
-            config |= {"validate_games": 8, "checkpoint_every": 10**6, "schedule_steps": None}
-            config |= stage.settings
-            shape = repr(([config[key] for key in _SHAPE], target.resources))
-            if shape not in shapes:
-                shapes.add(shape)
-                yield target.model_copy(
-                    update={
-                        "name": f"{name}-{target.name}",
-                        "stage": name,
-                        "variant": target.name,
-                        "config": TrainConfig.model_validate(config).model_dump(mode="json"),
-                        "after": [],
-                        "optional": stage.optional,
-                        "epochs": None,
-                        "share": 1.0,
-                        "shorten_to": 1.0,
-                        "adopts": [],
-                        "survives": None,
-                        "varied": {},
-                    }
-                )
-
-
 def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
     """What a node says of other nodes, now that all are there."""
     stage = plan.stages[node.stage]
@@ -242,20 +202,6 @@ def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
     node.continues = node.config["continues"] = same[0].name
     if node.data != same[0].data:
         raise BadConfig(f"stage {node.stage}: it continues {same[0].label} on other data")
-
-
-def _players(plan: Plan, nodes: Mapping[str, Node], node: Node) -> int:
-    """How many of an arena's seats should be taken."""
-    seats = [seat.node for seat in node.seats]
-    count = seats.count(None)
-    trained = {name for name in seats if name}
-    for choice in plan.choices.values():
-        among = {n.name for s in choice.among for n in select(nodes, s)} & trained
-        by_choice = any(s.choice and s.node in among for s in node.seats)
-        if among and (choice.fits or by_choice):
-            trained -= among
-            count += keep_count(choice.keep, len(among))
-    return count + len(trained)
 
 
 def _in_order(plan: Plan, nodes: Mapping[str, Node]) -> list[Node]:
@@ -297,58 +243,6 @@ def _encode_node(nodes: Mapping[str, Node], name: str, data: str | None) -> str:
             hint=f"encode stages: {', '.join(made) or 'none'}",
         )
     return data
-
-
-def _seats(
-    plan: Plan,
-    nodes: Mapping[str, Node],
-    name: str,
-    stage: Stage,
-    game: str,
-    find_model: FindModel,
-) -> list[Seat]:
-    seats: list[Seat] = []
-    for player in stage.players or []:
-        optional, player = player.endswith("?"), player.removesuffix("?")
-        choice = None
-        selectors = [player]
-        if match := _CHOSEN.fullmatch(player):
-            choice = match["choice"]
-            if choice not in plan.choices:
-                raise BadConfig(
-                    f"stage {name}: player {player}: there is no such choice"
-                    f"{did_you_mean(choice, plan.choices)}"
-                )
-            selectors = plan.choices[choice].among
-        trained = [
-            n
-            for selector in selectors
-            for n in select(nodes, selector)
-            if n.kind == "train" and n.game == game
-        ]
-        if trained:
-            seats += [
-                Seat(name=node.label, node=node.name, optional=optional, choice=choice)
-                for node in trained
-            ]
-        elif player in ANCHORS[game]:
-            seats.append(Seat(name=player, anchor=player))
-        elif model := find_model(game, player):
-            seats.append(Seat(name=player, model=model))
-        elif not optional:
-            known = [n.label for n in nodes.values() if n.kind == "train" and n.game == game]
-            raise BadConfig(
-                f"stage {name}: player {player!r} is no {game} train stage, anchor or model"
-                f"{did_you_mean(player, [*known, *ANCHORS[game]])}",
-                hint=f"anchors: {', '.join(ANCHORS[game])}; stages: {', '.join(known) or 'none'}; "
-                "models: see wmctl models list, and wmctl models import",
-            )
-    return seats
-
-
-def _seat_config(seat: Seat) -> dict[str, Any]:
-    model = None if seat.anchor else (seat.model or "models/pending/pending")
-    return {"name": seat.name, "anchor": seat.anchor, "model": model}
 
 
 def _slug(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wm.artifacts.model import read_aliases
 from wm.store import Store
-from wmctl.plan.graph import FindModel
+from wmctl.plan.seats import FindModel
 
 
 def model_finder(store: Store) -> FindModel:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from wm.artifacts.model import read_aliases, set_alias
 from wm.artifacts.result import ArenaResult
 from wm.errors import Exit
 from wm.store import Conflict, NotFound, Store
@@ -27,10 +25,12 @@ from wmctl.run.ledger import record
 from wmctl.run.outlook import outlook, write_outlook
 from wmctl.run.phases import PhasesFile
 from wmctl.run.price_list import read_price_list
+from wmctl.run.promote import promote
 from wmctl.run.rules import Judge
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 from wmctl.run.terms import Terms
+from wmctl.run.waiting import Waiting
 from wmctl.run.watch import Watch
 
 POLL = 0.2
@@ -43,8 +43,6 @@ OUTCOMES_EVERY = 10.0
 """Seconds between looks for outcomes that the platform does not tell of."""
 START_AGAIN = 5.0
 """Seconds between tries to start a job while the platform is away."""
-LONG_WAIT = 10.0
-"""Seconds of waiting for one thing after which it is worth a line."""
 FORECAST_EVERY = 60.0
 """Seconds between forecasts that are published, and looks for other prices."""
 SWEEP_FOR = 150.0
@@ -83,8 +81,7 @@ class Conductor:
         self._looks = {"cancel": 0.0, "outcomes": now, "start": 0.0, "forecast": 0.0}
         self._folded: tuple[int, RunState] | None = None
         """Number of events, and the state that they fold into."""
-        self._waits: dict[tuple[str, str, str], float] = {}
-        """Attempt, step and reason -> since when; infinite once it was said."""
+        self._waiting = Waiting(self._clock)
         self._left: set[str] = set()
         """Attempts that had left an outcome at the last look and are still said to run."""
         self.interrupted = threading.Event()
@@ -192,27 +189,11 @@ class Conductor:
 
     def _show(self, seen: list[Observation]) -> None:
         """Tell people what the platform is doing, when that has changed."""
-        self._complain(seen)
+        self._waiting.tell(seen)
         if (phases := self._phases.keep(seen, self._launcher.trouble())) is None:
             return
         if phases.trouble:
             logger.info("%s", phases.trouble)
-
-    def _complain(self, seen: list[Observation]) -> None:
-        """Say once what an attempt waits for, when that takes long."""
-        waits = {
-            (one.job.name, step.name, step.text): step
-            for one in seen
-            for step in one.steps[-1:]
-            if step.state != "done" and step.text
-        }
-        now = self._clock.monotonic()
-        self._waits = {wait: self._waits.get(wait, now) for wait in waits}
-        for wait, since in self._waits.items():
-            if now - since > LONG_WAIT:
-                self._waits[wait] = math.inf
-                (job, name, text), advice = wait, waits[wait].advice
-                logger.info("%s is not %s yet: %s%s", job, name, text, advice and f" — {advice}")
 
     def _look_for_cancel(self, state: RunState) -> None:
         if state.cancelled or not self._is_time("cancel", CANCEL_EVERY):
@@ -241,27 +222,13 @@ class Conductor:
             case Finish():
                 self._sweep()
             case Judge():
-                self._promote(action)
+                # Before the event: a conductor that dies between the two sets the alias again.
+                promote(self._store, self._spec, action)
         kind, fields = event_of(action)
         at = None if isinstance(action, Finish) else now
         self._append(kind, at=at, **fields)
         if isinstance(action, Over):
             logger.info("%s", action.text)
-
-    def _promote(self, action: Judge) -> None:
-        """Before the event: a conductor that dies between the two sets the alias again."""
-        verdict, judgement = self._spec.plan.verdicts[action.name], action.judgement
-        if verdict.alias and judgement and judgement.outcome == "promote" and judgement.model:
-            self._set_alias(verdict.alias, judgement.model)
-
-    def _set_alias(self, alias: str, model: str) -> None:
-        _, name, version = model.split("/")
-        while True:
-            aliases, tag = read_aliases(self._store, name)
-            if aliases.get(alias) == version:
-                return
-            with contextlib.suppress(Conflict):  # somebody changed another alias meanwhile
-                set_alias(self._store, name, alias, version, tag)
 
     def _interrupt(self, lease: Lease) -> int:
         """Stop every stage within its grace period and settle what it left; detached stages go on
