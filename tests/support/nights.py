@@ -178,7 +178,7 @@ def _check_time(night: Night, weather: Weather) -> None:
         default=0.0,
     )
     for verdict in verdicts:
-        assert verdict.time <= deadline + gap + 1, (verdict.time - deadline, verdict.text)
+        assert verdict.time <= deadline + gap, (verdict.time - deadline, verdict.text)
 
 
 def _check_explained(night: Night) -> None:

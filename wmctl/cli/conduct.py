@@ -21,12 +21,14 @@ from wmctl.launch.kubernetes.launcher import KubernetesLauncher
 from wmctl.launch.kubernetes.names import owner_name
 from wmctl.launch.kubernetes.platform import read_platform
 from wmctl.notify import open_notifier
-from wmctl.report.page import PageKeeper, page_link
+from wmctl.report.page import PageKeeper
 from wmctl.run.conductor import LEASE_TTL, Conductor
-from wmctl.run.history import Event
+from wmctl.run.fold import read_state
+from wmctl.run.history import Event, History
 from wmctl.run.spec import RunSpec, read_spec
 from wmctl.run.state import RunState
 from wmctl.run.terms import ANY_CPUS
+from wmctl.show.link import page_link
 from wmctl.show.progress import LogProgress
 
 logger = logging.getLogger("wm.conductor")
@@ -88,7 +90,9 @@ def _conduct(store: Store, aside: Store, run: str, stopping: threading.Event) ->
 
     with (
         lease,
-        KubernetesLauncher(api, platform, spec, owner["metadata"]["uid"]) as launcher,
+        KubernetesLauncher(
+            api, platform, spec, owner["metadata"]["uid"], _deadline(store, spec)
+        ) as launcher,
         open_notifier(aside, spec, lambda: page_link(store, run), unattended=True) as notifier,
     ):
         conductor = Conductor(spec, store, launcher, cpus=ANY_CPUS, tell=tell, tick=tick)
@@ -99,6 +103,11 @@ def _conduct(store: Store, aside: Store, run: str, stopping: threading.Event) ->
     elif retryable(code) or code == Exit.STORE_UNREACHABLE:
         code = Exit.ATTEMPTS_EXHAUSTED  # that was the run's end; its Job must not try again
     return code
+
+
+def _deadline(store: Store, spec: RunSpec) -> float | None:
+    """By the newest submission: a time of day was meant by the clock of whoever submitted."""
+    return read_state(spec, History(store, spec.run).events).terms.deadline
 
 
 def _lease(store: Store, spec: RunSpec, stopping: threading.Event) -> Lease | None:

@@ -14,12 +14,12 @@ from wmctl.launch.kubernetes.api import Api
 from wmctl.launch.kubernetes.names import conductor_name
 from wmctl.launch.kubernetes.platform import Platform
 from wmctl.launch.kubernetes.submit import check_cluster, launch, make_platform, manifests
-from wmctl.report.page import page_link
 from wmctl.run.fold import read_state
 from wmctl.run.history import History
 from wmctl.run.objections import check
 from wmctl.run.spec import RunSpec, submit
 from wmctl.run.terms import Terms
+from wmctl.show.link import page_link
 from wmctl.show.outcome import show_outcome
 
 

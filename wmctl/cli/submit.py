@@ -17,7 +17,7 @@ from wmctl.cli.cluster import platform_options
 from wmctl.cli.draft import make_draft, plan_options, profiles_option
 from wmctl.launch.local import LocalLauncher
 from wmctl.notify import open_notifier
-from wmctl.report.page import PageKeeper, page_link
+from wmctl.report.page import PageKeeper
 from wmctl.run.conductor import LEASE_TTL, Conductor
 from wmctl.run.fold import read_state
 from wmctl.run.history import Event, History
@@ -26,6 +26,7 @@ from wmctl.run.spec import RunSpec, submit
 from wmctl.run.state import RunState
 from wmctl.run.terms import On, Terms
 from wmctl.show import phrases
+from wmctl.show.link import page_link
 from wmctl.show.outcome import show_outcome
 from wmctl.show.progress import LiveProgress, PlainProgress, Progress
 
@@ -92,6 +93,7 @@ def command(
         if not accept and not state.since:  # what is under way is taken up again in any case
             check(made.spec, made.state, made.now)
         click.echo(f"{spec.run}: {phrases.count(len(spec.nodes), 'stage')}; store {opened.url}")
+        click.echo(f"page: {page_link(opened, spec.run)}")
         _conduct(opened, spec, terms)
         state = read_state(spec, History(opened, spec.run).events)
     return show_outcome(opened, spec, state)

@@ -16,8 +16,10 @@ _SHAPE = ("model", "batch", "length", "mode", "precision", "pods", "processes", 
 
 
 def calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """A short training of each shape among the stages that are named."""
+    """A short training of each shape among the stages that are named, one after the other: what
+    runs beside another on the same node is slower than it will be."""
     shapes = set()
+    before: list[str] = []
     for selector in stage.calibrate or ():
         targets = [node for node in select(nodes, selector) if node.kind == "train"]
         if not targets:
@@ -30,13 +32,14 @@ def calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterator
             shape = repr(([config[key] for key in _SHAPE], target.resources))
             if shape not in shapes:
                 shapes.add(shape)
+                own = f"{name}-{target.name}"
                 yield target.model_copy(
                     update={
-                        "name": f"{name}-{target.name}",
+                        "name": own,
                         "stage": name,
                         "variant": target.name,
                         "config": TrainConfig.model_validate(config).model_dump(mode="json"),
-                        "after": [],
+                        "after": before,
                         "optional": stage.optional,
                         "epochs": None,
                         "share": 1.0,
@@ -46,3 +49,4 @@ def calibrations(name: str, stage: Stage, nodes: Mapping[str, Node]) -> Iterator
                         "varied": {},
                     }
                 )
+                before = [own]

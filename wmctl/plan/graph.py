@@ -188,7 +188,7 @@ def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
                 f"stage {node.stage}: it is after {selector!r}, which is no stage"
                 f"{did_you_mean(selector, plan.stages)}"
             )
-        node.after += [other.name for other in found]
+        node.after = [*node.after, *(other.name for other in found)]
     if stage.continues is None or stage.calibrate:
         return
     earlier = [n for n in select(nodes, stage.continues) if n.kind == "train"]

@@ -27,8 +27,6 @@ logger = logging.getLogger("wm.report")
 RENDER_EVERY = 10.0
 """Seconds between two renderings while a run goes on."""
 
-LINK_FOR = 7 * 24 * 3600
-"""Seconds that a link to the page opens it without credentials; what S3 allows at most."""
 
 REFRESH = 30
 """Seconds after which an open page of a run under way loads itself again."""
@@ -72,12 +70,6 @@ def publish(store: Store, report: Report) -> str:
     key = f"runs/{report.spec.run}/index.html"
     store.put(key, render(report).encode())
     return key
-
-
-def page_link(store: Store, run: str) -> str:
-    """Where a person opens the page: a link that needs no credentials, or the file's path."""
-    key = f"runs/{run}/index.html"
-    return store.presign(key, LINK_FOR) or str(store.path(key) or f"{store.url}/{key}")
 
 
 def render(report: Report) -> str:

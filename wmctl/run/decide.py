@@ -61,6 +61,9 @@ class Finish:
     text: str
 
 
+EVE = 1.0
+"""Seconds before the deadline at which it counts as passed: by then the verdict is to be there."""
+
 Action = Start | Stop | Over | DecideGate | Choose | Skip | Shorten | Judge | Finish
 
 
@@ -112,7 +115,7 @@ def _over(spec: RunSpec, state: RunState, now: float) -> str | Over:
     if state.over:
         return state.over.text
     deadline, budget = state.terms.deadline, spec.plan.budget
-    if deadline is not None and now >= deadline:
+    if deadline is not None and now >= deadline - EVE:
         return Over("deadline", "the deadline has passed")
     if budget is not None and (usd := state.usd(spec, now)) >= budget:
         return Over("budget", f"the budget is used up: ${usd:.2f} of ${budget:g}")

@@ -7,6 +7,7 @@ import click
 from wm.store import Store
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
+from wmctl.show.link import page_link
 
 OUTCOME_COLOURS = {"promote": "green", "hold": "yellow", "stop": "red"}
 
@@ -39,4 +40,4 @@ def _page(store: Store, run: str) -> str:
     key = f"runs/{run}/index.html"
     if store.head(key) is None:
         return f"none yet; wmctl report {run} writes it"
-    return str(store.path(key) or f"{store.url}/{key}")
+    return page_link(store, run)

@@ -32,14 +32,17 @@ class Standing:
     finished: float | None
     ahead: Outlook | None
     """The newest forecast; None once the run is finished, and before the first."""
+    judged: float | None = None
+    """When the last of its verdicts was reached."""
 
     @property
     def deadline_kept(self) -> bool | None:
-        """None while that is open, and where there is no deadline."""
+        """Whether the verdicts were there by then, or all was done where there are none. None while
+        that is open, and where there is no deadline."""
         if self.deadline is None:
             return None
-        if self.finished is not None:
-            return self.finished <= self.deadline
+        if self.finished is not None:  # pods may take a minute more to go
+            return (self.judged or self.finished) <= self.deadline
         return False if self.now > self.deadline else None
 
     @property
@@ -85,6 +88,7 @@ def standing(spec: RunSpec, state: RunState, ahead: Outlook | None, now: float) 
         deadline=state.terms.deadline,
         finished=finished,
         ahead=ahead,
+        judged=max((event.time for event in state.verdicts.values()), default=None),
     )
 
 

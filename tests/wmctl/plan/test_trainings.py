@@ -126,7 +126,7 @@ def test_a_calibration_is_a_short_training_of_each_shape() -> None:
     assert [node.name for node in calibrations] == ["cal-a-winner", "cal-b", "cal-c"]
     last = nodes["cal-c"]
     assert (last.steps, last.share, last.shorten_to, last.epochs) == (100, 1.0, 1.0, None)
-    assert last.after == [], "it does not wait for itself"
+    assert last.after == ["cal-b"], "one after the other, so that none slows another down"
     assert last.config["name"] == "calibration", "its models are nobody's"
     assert last.config["model"]["hidden"] == 64
     assert (last.config["games"], last.config["validate_games"]) == (None, 8)

@@ -164,3 +164,10 @@ def test_decisions_tell_what_has_become_dearer() -> None:
         "outcome": "fail",
         "text": "gate top1: failed",
     }
+
+
+def test_a_deadline_is_kept_when_the_verdict_is_there_though_pods_take_longer_to_go() -> None:
+    late = how(now=DAY + 20000, finished=DAY + 10060.0)
+    assert late.deadline_kept is False
+    kept = how(now=DAY + 20000, finished=DAY + 10060.0, judged=DAY + 9999.0)
+    assert kept.deadline_kept is True

@@ -20,7 +20,6 @@ from wmctl.launch.kubernetes.platform import Platform
 from wmctl.launch.kubernetes.pods import pod_of
 from wmctl.launch.kubernetes.render import render
 from wmctl.launch.kubernetes.workload import is_over
-from wmctl.plan.quantities import deadline_after
 from wmctl.run.spec import RunSpec
 
 KINDS: dict[StageKind, Kind] = {"encode": JOBS, "train": PYTORCHJOBS, "arena": JOBS}
@@ -48,12 +47,16 @@ class KubernetesLauncher:
         platform: Platform,
         spec: RunSpec,
         owner_uid: str,
+        deadline: float | None = None,
     ) -> None:
-        """Looks at the cluster once, so that what is missing there is said at once."""
+        """Looks at the cluster once, so that what is missing there is said at once.
+
+        ``deadline`` is the run's, seconds since the epoch.
+        """
         self._api = api
         self._platform = platform
         self._owner_uid = owner_uid
-        self._deadline_s = _deadline(spec, platform, time.time())
+        self._deadline = deadline
         self._kinds = tuple({KINDS[node.kind] for node in spec.nodes})
         self._mirror = Mirror(api, (PODS, *self._kinds), f"wm.dev/run={spec.run}")
         self._mirror.wait(FIRST_ANSWER)
@@ -73,7 +76,8 @@ class KubernetesLauncher:
 
     def start(self, job: StageJob) -> None:
         """Apply the attempt's object; one that is there already stays as it is."""
-        body = render(job, self._platform, self._owner_uid, active_deadline_s=self._deadline_s)
+        seconds = _seconds_left(self._deadline, self._platform, time.time())
+        body = render(job, self._platform, self._owner_uid, active_deadline_s=seconds)
         name = body["metadata"]["name"]
         if self._find(job) is None:
             self._applied[name] = self._api.apply(body)
@@ -174,12 +178,11 @@ class KubernetesLauncher:
             self._api.delete(kind, name)
 
 
-def _deadline(spec: RunSpec, platform: Platform, now: float) -> int | None:
+def _seconds_left(deadline: float | None, platform: Platform, now: float) -> int | None:
     """Kubernetes counts from the first look at a job, waiting for a node included."""
-    if spec.plan.deadline is None:
+    if deadline is None:
         return None
-    at = deadline_after(spec.plan.deadline, now)
-    return int(at - now + platform.start_deadline_s + SPARE)
+    return int(max(0.0, deadline - now) + platform.start_deadline_s + SPARE)
 
 
 def _belongs(pod: Body, labels: dict[str, str]) -> bool:

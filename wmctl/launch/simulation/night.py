@@ -42,7 +42,7 @@ def simulate(spec: RunSpec, terms: Terms, weather: Weather) -> Night:
     store, clock = MemoryStore(), VirtualClock(EVENING)
     cluster = SimulatedCluster(spec, store, clock, terms, weather)
     if terms.deadline is not None:
-        clock.alarms += [terms.deadline - second for second in (60, 30, 15, 5, 0)]
+        clock.alarms += [terms.deadline - second for second in (60, 30, 15, 5, 1)]
     deaths = sorted(weather.of(ConductorDies), key=lambda fault: fault.at)
     clock.deaths = [EVENING + fault.at for fault in deaths]
     lease = cast(Lease, SimpleNamespace(record=SimpleNamespace(expires_at=float("inf"))))

@@ -16,9 +16,11 @@ from wmctl.launch.kubernetes.platform import Platform, read_platform
 from wmctl.launch.kubernetes.submit import check_cluster, launch, make_platform, manifests
 from wmctl.run.history import History
 from wmctl.run.spec import RunSpec
+from wmctl.run.terms import Terms
 
 IMAGES = dict.fromkeys(("encoder", "trainer", "evaluator", "conductor"), "r/i@sha256:0")
 PLATFORM = Platform(store="s3://games/wm", images=IMAGES, version="0")
+TERMS = Terms(on="kubernetes", deadline=9e9)
 
 
 @pytest.fixture
@@ -49,28 +51,29 @@ def over(body: dict[str, Any]) -> None:
 
 def test_a_run_is_set_off_by_its_owner_and_its_conductor(store: Store) -> None:
     api = FakeApi()
-    assert launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    assert launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     assert list(api.objects) == [("configmaps", "wm-r"), ("jobs", "r-conductor")]
     [reference] = api.objects["jobs", "r-conductor"]["metadata"]["ownerReferences"]
     assert reference["uid"] == api.objects["configmaps", "wm-r"]["metadata"]["uid"]
     assert read_platform(store, "r") == PLATFORM
-    assert [event.event for event in History(store, "r").events] == ["submitted"]
+    [submitted] = History(store, "r").events
+    assert (submitted.event, submitted.detail["deadline"]) == ("submitted", 9e9)
 
 
 def test_what_is_under_way_is_left_alone(store: Store) -> None:
     api = FakeApi()
-    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     later = PLATFORM.model_copy(update={"version": "1"})
-    assert not launch(api, store, small_run(), later)  # type: ignore[arg-type]
+    assert not launch(api, store, small_run(), later, TERMS)  # type: ignore[arg-type]
     assert read_platform(store, "r").version == "0"
 
 
 def test_the_conductor_of_an_earlier_submission_is_replaced(store: Store) -> None:
     api = FakeApi()
-    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     over(api.objects["jobs", "r-conductor"])
     later = PLATFORM.model_copy(update={"version": "1"})
-    assert launch(api, store, small_run(), later)  # type: ignore[arg-type]
+    assert launch(api, store, small_run(), later, TERMS)  # type: ignore[arg-type]
     assert "status" not in api.objects["jobs", "r-conductor"]
     assert read_platform(store, "r").version == "1"
     assert [event.event for event in History(store, "r").events] == ["submitted", "resumed"]
@@ -78,21 +81,21 @@ def test_the_conductor_of_an_earlier_submission_is_replaced(store: Store) -> Non
 
 def test_a_run_of_that_name_in_another_store_is_named(store: Store, tmp_path: Path) -> None:
     api = FakeApi()
-    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     over(api.objects["jobs", "r-conductor"])
     api.objects["configmaps", "wm-r"]["data"]["store"] = "s3://elsewhere"
     with pytest.raises(BadConfig, match="keeps its things in s3://elsewhere"):
-        launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+        launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
 
 
 def test_a_conductor_that_is_about_to_go_is_waited_for(store: Store) -> None:
     api = FakeApi()
-    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     History(store, "r").append("finished", code=64)
     body = api.objects["jobs", "r-conductor"]
     ending = threading.Timer(0.5, over, [body])
     ending.start()
-    assert launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    assert launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     assert api.objects["jobs", "r-conductor"] is not body
     ending.join()
 
@@ -131,7 +134,7 @@ def prepare(store: Store, spec: RunSpec, folder: Path) -> Platform:
         spec.nodes,
         namespace="wm",
         images=images,
-        profiles=folder / "none.yaml",
+        profiles={},
         queue=None,
     )
 
@@ -153,7 +156,7 @@ def test_a_store_on_this_machine_is_refused(store: Store, tmp_path: Path) -> Non
 def test_clearing_a_run_away_finds_what_lost_its_owner(store: Store) -> None:
     api = FakeApi()
     for run in ("r", "other"):
-        launch(api, store, small_run().model_copy(update={"run": run}), PLATFORM)  # type: ignore[arg-type]
+        launch(api, store, small_run().model_copy(update={"run": run}), PLATFORM, TERMS)  # type: ignore[arg-type]
     del api.objects["configmaps", "wm-r"]
     assert runs_on(api) == {"r": 1, "other": 2}  # type: ignore[arg-type]
     assert clear(api, "r") == 1  # type: ignore[arg-type]
@@ -163,7 +166,7 @@ def test_clearing_a_run_away_finds_what_lost_its_owner(store: Store) -> None:
 def test_what_does_not_go_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clearing, "GONE_WITHIN", 0.0)
     api = FakeApi()
-    launch(api, store, small_run(), PLATFORM)  # type: ignore[arg-type]
+    launch(api, store, small_run(), PLATFORM, TERMS)  # type: ignore[arg-type]
     api.delete = lambda kind, name, **options: True  # type: ignore[method-assign]
     with pytest.raises(BadConfig, match="r-conductor"):
         clear(api, "r")  # type: ignore[arg-type]
