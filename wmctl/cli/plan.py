@@ -80,7 +80,7 @@ def _stages(rows: list[Row]) -> None:
             row.work,
             phrases.duration(row.seconds),
             phrases.duration(row.worst),
-            f"${row.usd:.2f}",
+            phrases.money(row.usd),
             phrases.hour(row.end) if row.end else row.note,
             row.source,
         )
@@ -100,7 +100,7 @@ def _bets(made: Draft) -> None:
             note = "taken" if bet["label"] == taken else ""
             table.add_row(
                 bet["label"],
-                f"${bet['usd']:.2f}",
+                phrases.money(bet["usd"]),
                 f"{100 * bet['risk']:.0f} %",
                 phrases.hour(bet["finish"]),
                 f"no: {bet['misses']}" if bet["misses"] else note or "fits",
@@ -116,8 +116,9 @@ def _totals(made: Draft, whole: dict[str, Any]) -> None:
         f"at worst {phrases.duration(whole['worst'])}: until {phrases.hour(whole['finish'])}"
         + (f", deadline {phrases.hour(terms.deadline)}" if terms.deadline else "")
     )
-    cap = f" of ${budget:g}" if budget else ""
-    click.echo(f"about ${whole['usd']:.2f}{cap}, at worst ${whole['usd_worst']:.2f}")
+    cap = f" of {phrases.money(budget)}" if budget else ""
+    worst = phrases.money(whole["usd_worst"])
+    click.echo(f"about {phrases.money(whole['usd'])}{cap}, at worst {worst}")
     for objection in whole["objections"]:
         click.secho(f"does not fit: {objection}", fg="red")
     if not whole["objections"] and whole["gives_way"]:
@@ -142,7 +143,7 @@ def _scenarios(made: Draft, as_json: bool) -> None:
     for row in rows:
         table.add_row(
             row.model, f"{row.games:,}", f"{row.epochs:g}", phrases.duration(3600 * row.hours),
-            f"${row.usd:,.2f}", *(row.fits[f"{h:g}"] for h in hours),
+            phrases.money(row.usd), *(row.fits[f"{h:g}"] for h in hours),
             phrases.size(row.bytes), row.source,
         )  # fmt: skip
     show(table)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from wmctl.plan.node import Node
 from wmctl.run.forecast import estimate_of, forecast, planned
 from wmctl.run.objections import objections
 from wmctl.run.outlook import SURE
@@ -41,16 +42,16 @@ def planned_rows(spec: RunSpec, state: RunState, now: float) -> list[Row]:
         estimate = estimate_of(spec, state, node)
         if node.kind == "train":
             estimate = estimate.model_copy(update={"work": float(planned(state, node))})
-        seconds = estimate.seconds
         alone = forecast(
             spec, state, now, without={other.name for other in spec.nodes if other is not node}
         )
+        seconds = alone.finish() - now
         rate = state.terms.prices.per_second(node, state.terms.on)
         rows.append(
             Row(
                 name=node.name,
                 label=node.label,
-                needs=", ".join(spec.node(need).label for need in node.needs),
+                needs=_needs(spec, node),
                 work=estimate.amount(),
                 seconds=seconds,
                 worst=alone.finish(SURE) - now,
@@ -78,3 +79,12 @@ def planned_whole(spec: RunSpec, state: RunState, now: float) -> dict[str, Any]:
         "objections": objections(spec, state, now),
         "gives_way": misses(spec, state, ahead, spec.plan.confidence),
     }
+
+
+def _needs(spec: RunSpec, node: Node) -> str:
+    """What a node takes, stages of which it takes every variant by their names alone."""
+    labels: list[str] = []
+    for need in (spec.node(name) for name in node.needs):
+        whole = {n.name for n in spec.nodes if n.stage == need.stage} <= set(node.needs)
+        labels.append(need.stage if whole else need.label)
+    return ", ".join(dict.fromkeys(labels))
