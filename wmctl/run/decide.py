@@ -21,6 +21,7 @@ from wmctl.run.fold import more_memory, read_state
 from wmctl.run.forecast import planned
 from wmctl.run.history import Event
 from wmctl.run.pressure import Shorten, Skip, last_call, relieve
+from wmctl.run.prices import money
 from wmctl.run.rules import Choose, DecideGate, Judge, choices, gates, judged_by, verdicts
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import NodeState, RunState
@@ -118,7 +119,7 @@ def _over(spec: RunSpec, state: RunState, now: float) -> str | Over:
     if deadline is not None and now >= deadline - EVE:
         return Over("deadline", "the deadline has passed")
     if budget is not None and (usd := state.usd(spec, now)) >= budget:
-        return Over("budget", f"the budget is used up: ${usd:.2f} of ${budget:g}")
+        return Over("budget", f"the budget is used up: {money(usd)} of ${budget:g}")
     return ""
 
 

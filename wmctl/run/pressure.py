@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from wmctl.plan.node import Node
 from wmctl.plan.rules import keep_count
 from wmctl.run.forecast import Forecast, forecast, planned, shortest
+from wmctl.run.prices import money
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 
@@ -148,7 +149,7 @@ def misses(spec: RunSpec, state: RunState, ahead: Forecast, confidence: float) -
         return f"the run would end {_duration(late)} after the deadline"
     usd = ahead.usd_at(confidence)
     if budget is not None and usd > budget:
-        return f"the run would cost ${usd:.2f} of ${budget:g}"
+        return f"the run would cost {money(usd)} of ${budget:g}"
     return ""
 
 

@@ -46,3 +46,12 @@ def check_prices(prices: Prices, nodes: Iterable[Node]) -> None:
                 "a budget",
                 hint="give price_per_hour in k8s/profiles.yaml, or leave the budget out",
             )
+
+
+def money(usd: float) -> str:
+    """``$2.13``; of less than a cent more digits, for nights in miniature."""
+    if usd <= 0:
+        return "$0"
+    if usd < 0.0001:
+        return "<$0.0001"
+    return f"${usd:,.2f}" if usd >= 0.00995 else f"${usd:.4f}"

@@ -13,6 +13,7 @@ from wmctl.run.conditions import plain, weigh
 from wmctl.run.figures import Figures, Outcome, ReadResult
 from wmctl.run.forecast import forecast
 from wmctl.run.pressure import alternatives, misses
+from wmctl.run.prices import money
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
 from wmctl.run.verdict import Judgement, judge
@@ -178,7 +179,7 @@ def weigh_bets(spec: RunSpec, state: RunState, name: str, now: float) -> list[di
                 "finish": round(ahead.finish(), 1),
                 "risk": round(risk, 4),
                 "misses": why,
-                "text": f"${usd:.2f}, risk {100 * risk:.0f} %",
+                "text": f"{money(usd)}, risk {100 * risk:.0f} %",
             }
         )
     return bets

@@ -9,7 +9,7 @@ from typing import Any
 from wm.errors import Exit, retryable
 from wm.stage.spec import Heartbeat
 from wmctl.run.history import Event
-from wmctl.run.prices import Prices
+from wmctl.run.prices import Prices, money
 
 
 def clock(seconds: float) -> str:
@@ -41,15 +41,6 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:,.0f} TB" if count >= 999.5 else f"{count:.3g} TB"
-
-
-def money(usd: float) -> str:
-    """``$2.13``; of less than a cent more digits, for nights in miniature."""
-    if usd <= 0:
-        return "$0"
-    if usd < 0.0001:
-        return "<$0.0001"
-    return f"${usd:,.2f}" if usd >= 0.00995 else f"${usd:.4f}"
 
 
 def count(number: int, what: str) -> str:
