@@ -8,8 +8,12 @@ from typing import Any
 
 from wm.errors import Exit, retryable
 from wm.stage.spec import Heartbeat
+from wmctl.run import prices
 from wmctl.run.history import Event
-from wmctl.run.prices import Prices, money
+from wmctl.run.prices import Prices
+
+money = prices.money
+"""Amounts in the words of the decisions that name them."""
 
 
 def clock(seconds: float) -> str:

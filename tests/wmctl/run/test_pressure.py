@@ -39,7 +39,7 @@ def test_the_budget_shortens_as_the_deadline_does() -> None:
     assert isinstance(made, Shorten)
     assert made.steps["t"] == pytest.approx(500, abs=7)  # a dollar is spent, the arena costs 100
     # $1101 and 1.28 standard deviations: sqrt(1^2 + 0.1^2) for the two
-    assert "the run would cost $1102.29 of $601" in made.text
+    assert "the run would cost $1,102.29 of $601" in made.text
 
 
 def test_what_fits_is_left_alone() -> None:
