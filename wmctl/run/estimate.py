@@ -28,7 +28,7 @@ GPU_SHARE = 0.05
 UNKNOWN_TFLOPS = 100.0
 """Peak of a GPU that no profile knows."""
 
-_GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.05, "start": 0.004}
+_GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.03, "start": 0.003}
 """Seconds per unit of work. Making games is slower than reading real ones; pairs and starts are
 those of small models on one core, or of large ones on a GPU."""
 _START = {"encode": 2.0, "train": 6.0, "arena": 5.0}

@@ -103,7 +103,7 @@ def test_a_window_has_one_target_and_is_read_whole() -> None:
 
 @pytest.mark.parametrize(
     ("made", "unit_s", "start_s"),
-    [(encode("chess"), 0.01, 2), (node(arena="chess", players=["greedy", "random"]), 0.05, 5)],
+    [(encode("chess"), 0.01, 2), (node(arena="chess", players=["greedy", "random"]), 0.03, 5)],
 )
 def test_guesses_of_other_stages(made: Node, unit_s: float, start_s: float) -> None:
     found = guessed(made)
