@@ -13,6 +13,7 @@ from wm.errors import Exit, WmError
 COMMANDS = {
     "submit": "Run a plan, or go on with the run of it.",
     "plan": "Show what a plan would run, take and cost.",
+    "rehearse": "Simulate nights of a plan, with what may go wrong.",
     "status": "Show how far a run is.",
     "logs": "Show the log of a run's stages.",
     "cancel": "End a run; its stages save their state.",
