@@ -103,6 +103,7 @@ def test_profiles_are_read(tmp_path: Path) -> None:
 def test_shipped_profiles_are_read() -> None:
     profiles = load_profiles(Path(__file__).parents[4] / "k8s" / "profiles.yaml")
     assert profiles
+    assert profiles.pop("cpu").price_per_vcpu_hour
     assert all(p.price_per_hour is not None for p in profiles.values())
 
 
