@@ -158,7 +158,8 @@ def test_json_lines_of_the_wrong_shape(tmp_path: Path) -> None:
         (
             {"stages": {"a": {"arena": "chess", "players": ["random", "champion"]}}},
             "stage a: player 'champion' is no chess train stage, anchor or model",
-            "anchors: random, greedy; stages: none; models: see wmctl models list",
+            "anchors: random, greedy; stages: none; models: see wmctl models list, and wmctl "
+            "models import",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def test_what_cannot_be_done_in_time_is_refused() -> None:
 def test_what_cannot_be_paid_is_refused() -> None:
     assert against(plan(budget=1201)) == []
     assert against(plan(budget=1000)) == [
-        "with everything as short as the plan allows the run would cost $1200.00 of $1000"
+        "with everything as short as the plan allows the run would cost $1,200.00 of $1000"
     ]
 
 
