@@ -33,7 +33,7 @@ _GUESSES = {"game": 0.01, "MB": 0.5, "pair": 0.03, "start": 0.003}
 those of small models on one core, or of large ones on a GPU."""
 _START = {"encode": 2.0, "train": 6.0, "arena": 5.0}
 """Seconds before a stage gets to work: imports, the data set."""
-_CLUSTER = 8.0
+_CLUSTER = 4.0
 """Seconds more on a cluster, with the image on the node."""
 _DOUBT = {"guess": 0.7, "other": 0.3, "measured": 0.1}
 """Standard deviation of the logarithm of a time, by how it was found."""

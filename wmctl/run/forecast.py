@@ -109,9 +109,10 @@ def remaining(
     if own.per_s > 0:
         work = max(0.0, wanted - state.done_of(node.name, now))
         return _span(restart + work / own.per_s + estimate.tail_s, SEEN_DOUBT)
-    waited = min(now - own.started, estimate.start_s)
-    seconds = estimate.seconds_of(max(0.0, wanted - before)) - waited + restart
-    return _span(seconds, estimate.doubt)
+    elapsed = now - own.started
+    seconds = estimate.seconds_of(max(0.0, wanted - before)) - min(elapsed, estimate.start_s)
+    late = OVERDUE * (elapsed - estimate.start_s)
+    return _span(max(seconds, late) + restart, estimate.doubt)
 
 
 def planned(state: RunState, node: Node) -> int:

@@ -20,6 +20,8 @@ from wmctl.run.state import RunState
 RESERVE_DOUBT = 0.3
 """Most that is doubted of what follows the trainings (standard deviation of the logarithm): to
 reserve for the worst of a mere guess would leave a short night without any training."""
+LATE = 0.75
+"""Confidence below which what a stopped training has left is not waited for any longer."""
 WORTH = 0.05
 """Share of its steps below which shortening a running training is not worth a restart."""
 CALM = 300.0
@@ -69,7 +71,19 @@ def last_call(spec: RunSpec, state: RunState, now: float) -> list[Skip | Shorten
     if nothing:
         have = "has" if len(nothing) == 1 else "have"
         actions.append(Skip(nothing, f"{text}, and {_list(nothing)} {have} made no step"))
-    return actions
+    return actions or _give_up(spec, state, ahead, list(bounds))
+
+
+def _give_up(
+    spec: RunSpec, state: RunState, ahead: Forecast, stopped: list[str]
+) -> list[Skip | Shorten]:
+    """Trainings that were stopped and cannot even publish what they have, while their siblings
+    could be judged: an attempt that hangs may cost more than the reserve."""
+    stuck = [name for name in stopped if state.nodes[name].phase == "running"]
+    why = misses(spec, state, ahead, LATE)
+    if not (stuck and why and _has_contender(spec, state, {})):
+        return []
+    return [Skip(stuck, f"{why} if {_list(stuck)} took any longer; what else there is goes on")]
 
 
 def _has_contender(spec: RunSpec, state: RunState, steps: Mapping[str, int]) -> bool:

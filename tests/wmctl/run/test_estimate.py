@@ -88,7 +88,7 @@ def test_a_guess_of_a_training_on_gpus() -> None:
     four = WORLD | {"processes": 4, "resources": {"gpu": "h100"}}
     made = guessed(node(**four), "kubernetes", h100=989)
     assert made.unit_s == pytest.approx(8 * 128 * 6 * weights / (0.05 * 989e12 * 4))
-    assert made.start_s == 6 + 8
+    assert made.start_s == 6 + 4
     unknown = guessed(node(**four), "kubernetes")
     assert unknown.unit_s / made.unit_s == pytest.approx(9.89), "a GPU that no profile knows"
     here = guessed(node(**four), "local", h100=989)
@@ -108,7 +108,7 @@ def test_a_window_has_one_target_and_is_read_whole() -> None:
 def test_guesses_of_other_stages(made: Node, unit_s: float, start_s: float) -> None:
     found = guessed(made)
     assert (found.unit_s, found.start_s, found.source) == (unit_s, start_s, "guess")
-    assert guessed(made, "kubernetes").start_s == start_s + 8
+    assert guessed(made, "kubernetes").start_s == start_s + 4
 
 
 RESULT = {

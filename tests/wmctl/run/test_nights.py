@@ -92,6 +92,16 @@ def test_a_training_that_hangs_is_ended_and_goes_on_from_its_checkpoint() -> Non
     assert [end.code for end in ends] == [160, 0]
 
 
+def test_what_hangs_at_the_last_call_is_given_up_for_its_siblings() -> None:
+    number = stage("overnight", "large-conservative")
+    pace = [1.0] * (number - 1) + [2.0, 3.0, 1.0]
+    night = Case("overnight", None, 1.0, Weather(faults=[Hang(number, 2, 0.0)], pace=pace)).run()
+    [skipped] = [event for event in night.events if event.event == "skipped"]
+    assert "took any longer; what else there is goes on" in skipped.text
+    [verdict] = [event for event in night.events if event.event == "verdict"]
+    assert verdict.outcome == "hold"
+
+
 def test_reclaimed_trainings_are_taken_up_again_and_that_is_no_failure() -> None:
     calm = Case("overnight", 2.5, None, Weather()).run()
     [start] = [e for e in calm.events if e.event == "started" and e.stage == "large-aggressive"]
