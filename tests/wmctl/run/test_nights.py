@@ -77,7 +77,7 @@ def test_a_slow_cluster_shortens_trainings_within_their_bounds_and_is_in_time() 
 
 
 def test_at_the_cap_training_stops_and_what_there_is_is_judged() -> None:
-    night = Case("overnight", None, 0.75, Weather()).run()
+    night = Case("overnight", None, 0.75, Weather(seed=3)).run()
     check_judged(night)
     texts = [event.text for event in night.events if event.event == "shortened"]
     assert any("would cost" in text for text in texts)
@@ -95,7 +95,8 @@ def test_a_training_that_hangs_is_ended_and_goes_on_from_its_checkpoint() -> Non
 def test_what_hangs_at_the_last_call_is_given_up_for_its_siblings() -> None:
     number = stage("overnight", "large-conservative")
     pace = [1.0] * (number - 1) + [2.0, 3.0, 1.0]
-    night = Case("overnight", None, 1.0, Weather(faults=[Hang(number, 2, 0.0)], pace=pace)).run()
+    weather = Weather(faults=[Hang(number, 2, 0.0)], pace=pace, pending=1.0, save=1.0)
+    night = Case("overnight", None, 1.0, weather).run()
     [skipped] = [event for event in night.events if event.event == "skipped"]
     assert "took any longer; what else there is goes on" in skipped.text
     [verdict] = [event for event in night.events if event.event == "verdict"]
