@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-STEP = 30.0
+STEP = 60.0
 """Seconds that it jumps at most: a conductor that sleeps longer would notice too late."""
 
 

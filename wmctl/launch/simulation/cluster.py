@@ -140,7 +140,8 @@ class SimulatedCluster:
     def usd(self) -> float:
         """What was really spent, second by second."""
         spent = 0.0
-        changes = sorted((self._begin + f.at, f.factor) for f in self._weather.of(PriceChange))
+        told = sorted(self._weather.of(PriceChange), key=lambda fault: fault.at)
+        changes = [(self._begin + fault.at, fault.factor) for fault in told]
         for one in self.jobs.values():
             end = one.ended if one.code is not None else self._clock.time()
             rate = self._terms.prices.per_second(one.node, self._terms.on)
