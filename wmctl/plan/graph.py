@@ -210,6 +210,10 @@ def _in_order(plan: Plan, nodes: Mapping[str, Node]) -> list[Node]:
     for node in nodes.values():
         among = [s for choice in node.choices for s in plan.choices[choice].among]
         before[node.name] |= {other.name for s in among for other in select(nodes, s)}
+    for gate in plan.gates:
+        judged = {node.name for node in select(nodes, gate.after)}
+        for guarded in (node for s in gate.guards for node in select(nodes, s)):
+            before[guarded.name] |= judged
     ordered: dict[str, Node] = {}
     while left := [node for node in nodes.values() if node.name not in ordered]:
         ready = [node for node in left if before[node.name] <= ordered.keys()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wmctl.plan.node import Node
+from wmctl.plan.node import Node, select
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import NodeState, RunState
 
@@ -26,6 +26,10 @@ def _settle_by_gates(spec: RunSpec, state: RunState, node: Node, own: NodeState)
         decided = state.gates.get(gate.title)
         if decided and decided.outcome == "fail" and gate.on_fail == "stop":
             own.phase, own.why = "blocked", decided.text
+        if decided is None and gate.guards and gate.on_fail in ("skip", "stop"):
+            judged = [state.nodes[n.name] for n in select(spec.by_name, gate.after)]
+            if all(other.phase in ("skipped", "blocked") for other in judged):
+                own.phase, own.why = "skipped", f"{gate.title} had nothing to judge"
 
 
 def _settle_by_needs(state: RunState, node: Node, own: NodeState) -> None:

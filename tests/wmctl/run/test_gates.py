@@ -163,14 +163,22 @@ def test_a_stage_that_failed_is_judged_by_its_exit_code() -> None:
     assert "train/loser: exit_code is 70, not at most 0" in gate.text
 
 
-def test_a_gate_whose_stages_never_ran_is_not_decided_and_keeps_nothing_waiting() -> None:
-    spec = guarding("stop", after="train/loser")
+@pytest.mark.parametrize("on_fail", ["stop", "skip"])
+def test_what_a_gate_guards_is_left_out_where_there_was_nothing_to_judge(on_fail: str) -> None:
+    spec = guarding(on_fail, after="train/loser")
     script = Script().add("submitted").walk("enc", "train-winner")
     script.add("skipped", detail={"stages": ["train-loser"]}, text="no time")
-    [more] = actions(spec, script)
-    assert started([more]) == [("more", 1)]
-    script.add("started", stage="more", attempt=1)
-    assert script.decide(spec) == []
+    more = read_state(spec, script.events).nodes["more"]
+    assert more.phase == "skipped"
+    assert more.why.endswith("had nothing to judge")
+
+
+@pytest.mark.parametrize("on_fail", ["continue", "shorten"])
+def test_a_gate_that_only_warns_keeps_nothing_waiting_for_what_never_ran(on_fail: str) -> None:
+    spec = guarding(on_fail, after="train/loser")
+    script = Script().add("submitted").walk("enc", "train-winner")
+    script.add("skipped", detail={"stages": ["train-loser"]}, text="no time")
+    assert started(actions(spec, script)) == [("more", 1)]
 
 
 def test_those_that_ran_are_judged_without_those_that_did_not() -> None:
