@@ -218,10 +218,12 @@ def trainings_in_trouble(draw: st.DrawFn) -> Case:
 def check_judged(night: Night) -> None:
     """Where there was a checkpoint, arenas had their time and money: verdicts are real ones.
 
-    But for nights in which what was stopped at the last call hung then: to find that out may take
-    longer than what was kept for the arena.
+    But for nights in which nothing that an arena waits for had been trained until the last call, or
+    in which what was stopped then hung: to find that out may take longer than what was kept.
     """
-    if math.isinf(night.cluster.first_checkpoint) or _hung_at_last(night):
+    calls = [e.time for e in night.events if e.text.startswith("last call")]
+    late = night.cluster.first_checkpoint > calls[0] - 120 if calls else False
+    if math.isinf(night.cluster.first_checkpoint) or late or _hung_at_last(night, calls):
         return
     for event in night.events:
         if event.event == "verdict" and event.outcome == "stop":
@@ -229,7 +231,6 @@ def check_judged(night: Night) -> None:
             assert not over, (event.text, over)
 
 
-def _hung_at_last(night: Night) -> bool:
-    calls = [e.time for e in night.events if e.text.startswith("last call")]
+def _hung_at_last(night: Night, calls: list[float]) -> bool:
     jobs = night.cluster.jobs.values()
     return any(one.freezes < math.inf and one.runs_at >= calls[0] for one in jobs if calls)

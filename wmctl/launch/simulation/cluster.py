@@ -37,7 +37,8 @@ class SimulatedCluster:
         self.saved: dict[str, float] = {}
         """Train node -> steps of its newest checkpoint."""
         self.first_checkpoint = math.inf
-        """When the first checkpoint of the night was there."""
+        """When there was the first checkpoint of a training that an arena waits for."""
+        self._contenders = {seat.node for node in spec.nodes for seat in node.seats if seat.node}
         self.twice: list[str] = []
         """Stages of which two attempts ran at once: there must be none."""
         self._stale: dict[str, Observation] = {}
@@ -180,7 +181,8 @@ class SimulatedCluster:
             )
         if steps > self.saved.get(one.node.name, 0.0):
             self.saved[one.node.name] = steps
-            self.first_checkpoint = min(self.first_checkpoint, self._clock.time())
+            if one.node.name in self._contenders:
+                self.first_checkpoint = min(self.first_checkpoint, self._clock.time())
 
     def _end(self, one: SimulatedJob, at: float, code: int) -> None:
         one.ended, one.code = at, int(code)
