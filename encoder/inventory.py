@@ -95,7 +95,8 @@ def inventory(
     """Read every game of the sources at ``paths`` as an encode stage would, and keep nothing.
 
     ``game`` is that of ``made:`` sources. ``store`` is where ``raw:NAME`` lies. ``workers`` 0 means
-    one per core; ``progress`` is called with the games so far. Raises InputMissing for a path that is not there.
+    one per core; ``progress`` is called with the games so far. Raises InputMissing for a path that
+    is not there.
     """
     count = _Count()
     reader = GameReader(melee or MeleeOptions(), chess or ChessOptions())
