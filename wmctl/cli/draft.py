@@ -36,16 +36,10 @@ class Draft:
     terms: Terms
     profiles: dict[str, Profile]
     now: float
-
-    @property
-    def spec(self) -> RunSpec:
-        """The run that submitting would enter in the store."""
-        return draft(self.plan, self.nodes)
-
-    @property
-    def state(self) -> RunState:
-        """Its state in the moment of submission."""
-        return fresh_state(self.spec, self.terms, self.now)
+    spec: RunSpec
+    """The run that submitting would enter in the store."""
+    state: RunState
+    """Its state in the moment of submission."""
 
 
 def make_draft(
@@ -75,7 +69,9 @@ def make_draft(
         prices=prices_of(known),
         tflops=tflops_of(known),
     )
-    return Draft(opened, loaded, nodes, terms, known, now)
+    spec = draft(loaded, nodes)
+    state = fresh_state(spec, terms, now)
+    return Draft(opened, loaded, nodes, terms, known, now, spec, state)
 
 
 def plan_options(command: Command) -> Command:

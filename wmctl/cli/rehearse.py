@@ -59,7 +59,8 @@ def command(
     )
     logging.getLogger("wm.conductor").setLevel(logging.ERROR)  # of a hundred nights too much
     luck = Random(seed)
-    seen = summary(made, [_night(made, luck) for _ in range(nights)])
+    seconds = planned_whole(made.spec, made.state, made.now)["seconds"]
+    seen = summary(made, [_night(made, luck, seconds) for _ in range(nights)])
     if as_json:
         click.echo(json.dumps(seen, indent=1))
         return
@@ -71,13 +72,12 @@ def command(
     show(table)
 
 
-def _night(made: Draft, luck: Random) -> Night:
+def _night(made: Draft, luck: Random, seconds: float) -> Night:
     spec = RunSpec.model_validate(made.spec.model_dump() | {"created": EVENING})
     deadline = made.terms.deadline
     terms = made.terms.model_copy(
         update={"deadline": None if deadline is None else EVENING + deadline - made.now}
     )
-    seconds = planned_whole(made.spec, made.state, made.now)["seconds"]
     return simulate(spec, terms, draw(luck, spec.nodes, terms, seconds))
 
 
