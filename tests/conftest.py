@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,19 @@ def _no_unexpected_logs(caplog: pytest.LogCaptureFixture, expect_logs: list[str]
         if r.levelno >= logging.WARNING and not any(e in r.getMessage() for e in expect_logs)
     ]
     assert not unexpected, f"unexpected log records: {unexpected}"
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:
+    """What a stage that runs inside the test's process sets for that process.
+
+    Flushed denormals outlive the test: Hypothesis would refuse to draw floats ever after.
+    """
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_deterministic_debug_mode("default")
+        torch.set_flush_denormal(False)
+        if threads:
+            torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def melee_data(store: Store) -> str:
 
 
 @pytest.fixture
-def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
+def training(store: Store, tmp_path: Path) -> Begin:
     """``training(data, attempt=1, stage="train", **changes)``: one process, ready to begin."""
 
     def make(data: str, attempt: int = 1, stage: str = "train", **changes: Any) -> Training:
@@ -51,8 +51,4 @@ def training(store: Store, tmp_path: Path) -> Iterator[Begin]:
         progress = ProgressFile(tmp_path, config.steps)
         return assemble(store, spec, config, team, data_set, Stopping(), progress)
 
-    threads = torch.get_num_threads()
-    yield make
-    torch.set_deterministic_debug_mode("default")
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(threads)
+    return make
