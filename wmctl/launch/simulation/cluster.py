@@ -18,6 +18,8 @@ from wmctl.run.terms import Terms
 
 GRACE = 60.0
 """Seconds from SIGTERM to SIGKILL."""
+DELETED = 1.0
+"""Seconds that it takes to delete a pod whose container never ran."""
 BEAT = 20.0
 """Seconds between heartbeats; real ones come oftener, which changes nothing."""
 
@@ -102,7 +104,7 @@ class SimulatedCluster:
         if one is None or one.code is not None or one.stopped is not None or self._away():
             return
         if now < one.runs_at:
-            one.stopped, one.stopped_at = (now, Exit.PREEMPTED), now
+            one.stopped, one.stopped_at = (now + DELETED, Exit.PREEMPTED), now
         elif one.is_frozen(now):
             one.stopped, one.stopped_at = (now + GRACE, Exit.KILLED), now
         else:

@@ -19,6 +19,9 @@ from wmctl.run.terms import ANY_CPUS, Terms
 
 EVENING = 1_795_550_400.0
 """When simulated nights begin, seconds since the epoch."""
+LAST_LOOKS = (*range(600, 60, -20), 60, 30, 15, 5, 1)
+"""Seconds before the deadline at which the conductor looks, whatever happens: a real one looks all
+the time, and what it keeps for the end is not kept for its sleep."""
 LIVES = 40
 """Conductors of a night at most."""
 
@@ -42,7 +45,7 @@ def simulate(spec: RunSpec, terms: Terms, weather: Weather) -> Night:
     store, clock = MemoryStore(), VirtualClock(EVENING)
     cluster = SimulatedCluster(spec, store, clock, terms, weather)
     if terms.deadline is not None:
-        clock.alarms += [terms.deadline - second for second in (60, 30, 15, 5, 1)]
+        clock.alarms += [terms.deadline - seconds for seconds in LAST_LOOKS]
     deaths = sorted(weather.of(ConductorDies), key=lambda fault: fault.at)
     clock.deaths = [EVENING + fault.at for fault in deaths]
     lease = cast(Lease, SimpleNamespace(record=SimpleNamespace(expires_at=float("inf"))))
