@@ -38,12 +38,26 @@ def explain(spec: RunSpec, events: list[Event], read: ReadResult) -> Iterator[De
     for number, event in enumerate(events):
         if event.event not in DECISIONS:
             continue
-        state = read_state(spec, events[:number])
+        state = read_state(spec, events[: _decided_at(events, number)])
         actions = decide(spec, state, event.time, cpus=state.terms.cpus, read=read)
         made = [_outline(state, action) for action in actions]
         same = _wanted(event) in made
         again = "" if same else "; ".join(map(_sentence, made)) or "nothing is decided"
         yield Decision(event, same, again)
+
+
+def _decided_at(events: list[Event], number: int) -> int:
+    """How many events were known when one was decided: stages that start together are decided on
+    together, before any of them runs."""
+    event = events[number]
+    if event.event == "started":
+        while number and _is_start(events[number - 1], event.time):
+            number -= 1
+    return number
+
+
+def _is_start(event: Event, at: float) -> bool:
+    return event.event == "started" and event.time == at
 
 
 def _wanted(event: Event) -> tuple[str, Any]:
