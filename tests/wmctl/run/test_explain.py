@@ -95,8 +95,7 @@ def test_a_start_that_was_not_due_is_found() -> None:
 
 
 def test_another_result_would_have_been_another_verdict() -> None:
-    from tests.support.nights import Case
-from tests.support.runs import arena_result, interval, pairing
+    from tests.support.runs import arena_result, interval, pairing
 
     worse = arena_result(pairing("train/winner", "train/loser", elo=interval(-5, -50, 40)))
     made = list(explain(SPEC, night(), reader(worse)))
@@ -144,7 +143,8 @@ def test_what_the_clock_and_the_money_decided_is_explained_too() -> None:
 def test_stages_that_start_together_were_decided_together() -> None:
     """Once the first of two trainings runs again, to stop it costs more: the second would be given
     up if it were decided on then, and was not."""
-    weather = Weather(faults=[Slow(536.0, 0.3)], pace=[2.25, 0.9375], pending=2.0, save=18.0, seed=73)
+    slow = Slow(536.0, 0.3)
+    weather = Weather(faults=[slow], pace=[2.25, 0.9375], pending=2.0, save=18.0, seed=73)
     night = Case("best_model", None, 2.375, weather).run()
     again = [e for e in night.events if e.event == "started" and e.attempt == 2]
     assert len({event.time for event in again}) == 1 < len(again)
