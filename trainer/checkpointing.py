@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.config import TrainConfig
 from trainer.optim import Ema, Optimizer, Schedule
+from trainer.parts import Parts
 from trainer.team import Team
 from wm.artifacts.checkpoint import (
     Checkpoint,
@@ -46,13 +47,18 @@ class Checkpoints:
     optimizer: Optimizer
     schedule: Schedule
     ema: Ema | None
+    parts: Parts
 
     def save(self, step: int) -> None:
         """Publish the state after ``step`` updates and delete what is too old."""
         if not self.team.leads:
             return
         spec, config = self.spec, self.config
-        state = {"config": config.model_dump(mode="json"), "schedule": self.schedule.state()}
+        state = {
+            "config": config.model_dump(mode="json"),
+            "schedule": self.schedule.state(),
+            "parts": self.parts.count,
+        }
         tensors = {name: t.detach().cpu().numpy() for name, t in self._tensors().items()}
         save_checkpoint(self.store, spec.prefix, step, tensors, state)
         prune_checkpoints(self.store, spec.run, spec.stage, config.keep)
@@ -74,6 +80,8 @@ class Checkpoints:
             for name, tensor in self._tensors().items():
                 tensor.copy_(torch.from_numpy(found.tensors[name]))
         self.schedule.restore(found.state["schedule"])
+        # In as many parts as then, or the last bits would differ.
+        self.parts.count = max(self.parts.count, found.state.get("parts", 1))
         return found
 
     def foreign(self, found: Checkpoint) -> bool:

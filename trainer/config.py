@@ -105,7 +105,18 @@ class TrainConfig(BaseModel):
     legality_positions: int = Field(512, ge=1)
     """Chess: held-out positions at most whose most likely move is checked by the rules."""
     log_every: int = Field(20, ge=1)
-    """Steps between lines of metrics.jsonl; the device is asked for sums only then."""
+    """Steps between lines of metrics.jsonl."""
+
+    sync_every: int = Field(0, ge=0)
+    """Steps after which the host reads loss, norm and the wish to stop from the device, which it
+    then waits for; 0: every step on a CPU, every 10 on CUDA. Lines of metrics.jsonl, validations
+    and checkpoints read them anyway."""
+    parts: int = Field(1, ge=1)
+    """Parts that a process's share of a batch is worked through in, one after the other (gradient
+    accumulation). Doubled where the device runs out of memory; batches stay the same."""
+    compile: bool = False
+    """Melee: torch.compile the whole loss as one graph. The first step takes minutes longer; worth
+    it on a GPU. LSTMs have kernels of their own."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is one."""
@@ -136,6 +147,8 @@ class TrainConfig(BaseModel):
             )
         if self.mode == "every" and self.burn_in >= self.length:
             raise ValueError(f"burn_in {self.burn_in} leaves nothing of length {self.length}")
+        if self.compile and self.model.kind == "lstm":
+            raise ValueError("compile is not for models of kind lstm; take compile: false")
         if not self.horizons or min(self.horizons) < 1:
             raise ValueError(f"horizons {self.horizons} must be one or more frames ahead")
         return self

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from trainer.task import TaskLoss
 from trainer.team import Team
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What every process knows about a batch before anything changes."""
-
-    loss: float
-    """Mean over the targets of the whole batch."""
-    targets: int
-    """In the whole batch."""
-    norm: float
-    """Of the whole gradient, before clipping."""
-    stop: bool
-    """Whether any process was told to stop."""
 
 
 class Gradients:
@@ -33,6 +17,8 @@ class Gradients:
     divided by the targets of the whole batch. Unlike DDP's buckets, whose layout changes after the
     first step, the order of sums is the same at every step, so a resumed training repeats them bit
     for bit; at these sizes there would be nothing to overlap either.
+
+    Nothing here makes the host wait for the device.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], team: Team) -> None:
@@ -46,21 +32,23 @@ class Gradients:
             parameter.grad = self._flat[start:stop].view_as(parameter)
             start = stop
 
-    def combine(self, loss: TaskLoss, stop: bool) -> Update:
-        """Turn this process's sums into the gradient of the whole batch's mean loss."""
+    def combine(self, loss: Tensor, count: Tensor, stop: bool) -> Tensor:
+        """Turn this process's sums into the gradient of the whole batch's mean loss.
+
+        Returns float [4] on the device, as :class:`trainer.updates.Unread` reads it: sum of the
+        loss, targets, processes that were told to stop, and norm of the whole gradient.
+        """
         extras: Tensor = self._flat[self._size :]
-        extras.copy_(torch.stack((loss.sum.detach(), loss.count, loss.count.new_tensor(stop))))
+        extras.copy_(torch.stack((loss.detach(), count, count.new_tensor(stop))))
         self._team.sum(self._flat)
         gradient = self._flat[: self._size]
         gradient /= extras[1].clamp(min=1)
-        norm = torch.linalg.vector_norm(gradient)
-        total, count, stops, size = torch.cat((extras, norm[None])).tolist()
-        return Update(total / max(count, 1), int(count), size, stops > 0)
+        return torch.cat((extras, torch.linalg.vector_norm(gradient)[None]))
 
-    def clip(self, update: Update, most: float) -> None:
-        """Shorten the gradient to norm ``most``, where it is longer; 0 clips nothing."""
-        if most and update.norm > most:
-            self._flat[: self._size] *= most / update.norm
+    def clip(self, norm: Tensor, most: float) -> None:
+        """Shorten the gradient of that norm to ``most``, where it is longer; 0 clips nothing."""
+        if most:
+            self._flat[: self._size] *= (most / norm).clamp(max=1)
 
     def clear(self) -> None:
         """Make room for the next batch."""

@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainer import guard
+from trainer.ahead import Ahead
 from trainer.checkpointing import Checkpoints
 from trainer.config import TrainConfig
 from trainer.counter import bits
-from trainer.gradients import Gradients, Update
+from trainer.gradients import Gradients
 from trainer.metrics import Meter, MetricsLog
 from trainer.optim import Ema, Optimizer, Schedule
+from trainer.parts import Parts
 from trainer.preempt import Stopping
-from trainer.task import Task
+from trainer.task import Task, TaskLoss
 from trainer.team import Team
+from trainer.updates import Unread, Update
 from wm.errors import Preempted
 
 logger = logging.getLogger("wm.trainer")
@@ -44,6 +47,9 @@ class Training:
     stopping: Stopping
     progress: Callable[[int, dict[str, Any]], None]
     """Told the updates done, and figures for people, as often as one likes."""
+    loss: Callable[[Any], TaskLoss]
+    """The task's loss of a batch, compiled where that is wanted."""
+    parts: Parts
     meter: Meter = field(default_factory=Meter)
 
     @property
@@ -60,51 +66,81 @@ def train(t: Training, start: int) -> dict[str, float]:
     update that is not finite.
     """
     metrics: dict[str, float] = {}
+    config, unread = t.config, Unread()
+    ahead = Ahead(t.task.batch, t.team.device)
     t.model.train()
     t.meter.begin()
-    for step in range(start, t.config.steps):
-        update = make_update(t, step)
+    for step in range(start, config.steps):
         done = step + 1
-        t.meter.count(update)
-        t.progress(done, t.meter.facts(update.loss))
+        last = done == config.steps
+        begun = time.perf_counter()
+        batch = ahead.take(step, last)
+        t.meter.waited(time.perf_counter() - begun)
+        unread.add(step, make_update(t, step, batch))
 
-        validating = done % t.config.validate_every == 0 or done == t.config.steps
-        saving = done % t.config.checkpoint_every == 0 or done == t.config.steps or update.stop
-        if done % t.config.log_every == 0 or validating or saving:
-            report(t, done, update)
+        validating = done % config.validate_every == 0 or last
+        saving = done % config.checkpoint_every == 0 or last
+        reporting = done % config.log_every == 0 or validating or saving
+        if not (reporting or done % sync_every(t) == 0):
+            continue
+        updates = unread.read()
+        for update in updates:
+            guard.check(update, t.task)
+            t.meter.count(update)
+        stop = any(update.stop for update in updates)
+        t.progress(done, t.meter.facts(updates[-1].loss))
+        if reporting or stop:
+            report(t, done, updates[-1])
         if validating:
             metrics = validate(t, done)
-        if saving:
+        if saving or stop:
             save(t, done)
-        if update.stop and done < t.config.steps:
+        if stop and not last:
             t.team.wait()  # until it is saved: a cluster ends all pods with the first that ends
             raise Preempted(
-                f"stopped from outside after step {done} of {t.config.steps}; its state is saved",
+                f"stopped from outside after step {done} of {config.steps}; its state is saved",
                 hint="submit again to go on from there",
             )
         if validating or saving:
             t.meter.skip()
-    return metrics or validate(t, max(start, t.config.steps))
+    return metrics or validate(t, max(start, config.steps))
 
 
-def make_update(t: Training, step: int) -> Update:
-    """Update number ``step``: a function of the weights, the seed and ``step``."""
-    begun = time.perf_counter()
-    batch = t.task.batch(step)
-    t.meter.waited(time.perf_counter() - begun)
+def make_update(t: Training, step: int, batch: Any) -> Tensor:
+    """Update number ``step``: a function of the weights, the seed and ``step``.
+
+    Returns its figures, float [4] on the device (:class:`trainer.updates.Unread`). Where loss or
+    gradient is not finite the weights stay as they are, and whoever reads the figures finds out.
+    """
+
+    def again(parts: int) -> None:
+        t.gradients.clear()
+        seed_step(t, step)
+        t.log.write("parts", step, parts=parts)
+        logger.info(
+            "step %d: the device has too little memory for this process's share of a batch, which "
+            "is worked through in %d parts from now on",
+            *(step, parts),
+        )
+
+    def loss_of(part: Any) -> TaskLoss:
+        with autocast(t.config, t.team.device):
+            return t.loss(part)
 
     seed_step(t, step)
-    with autocast(t.config, t.team.device):
-        loss = t.task.loss(t.model, batch)
-    loss.sum.backward()  # type: ignore[no-untyped-call]
-    update = t.gradients.combine(loss, stop=t.stopping.asked)
-    guard.check(update, step, t.task)
-    t.gradients.clip(update, t.config.clip)
-    t.optimizer.step(t.schedule.rate(step))
+    loss, count = t.parts.backward(batch, loss_of, again)
+    figures = t.gradients.combine(loss, count, stop=t.stopping.asked)
+    t.gradients.clip(figures[-1], t.config.clip)
+    t.optimizer.step(t.schedule.rate(step), figures)
     t.gradients.clear()
     if t.ema:
         t.ema.update(t.model, step)
-    return update
+    return figures
+
+
+def sync_every(t: Training) -> int:
+    """Updates after which the host waits for the device; on a CPU there is nothing to wait for."""
+    return t.config.sync_every or (1 if t.team.device.type == "cpu" else 10)
 
 
 def validate(t: Training, done: int) -> dict[str, float]:

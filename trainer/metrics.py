@@ -7,8 +7,8 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from trainer.gradients import Update
 from trainer.started import since_start
+from trainer.updates import Update
 from wm.store import Store
 
 PUBLISH_EVERY = 3.0

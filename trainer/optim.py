@@ -24,9 +24,7 @@ class Optimizer:
     def __init__(self, config: TrainConfig, model: nn.Module) -> None:
         self._names = [name for name, _ in model.named_parameters()]
         self._parameters = list(model.parameters())
-        self._fused = self._parameters[0].is_cuda
-        places = [p.device if self._fused else torch.device("cpu") for p in self._parameters]
-        self._steps = [torch.zeros((), device=place) for place in places]
+        self._steps = [torch.zeros((), device=p.device) for p in self._parameters]
         self._means = [torch.zeros_like(p) for p in self._parameters]
         self._squares = [torch.zeros_like(p) for p in self._parameters]
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
@@ -39,8 +37,12 @@ class Optimizer:
         """Weight decay of each parameter, in the model's order."""
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Update the weights by their gradients at learning rate ``rate``."""
+    def step(self, rate: float, figures: Tensor) -> None:
+        """Update the weights by their gradients at learning rate ``rate``.
+
+        Where any of ``figures`` is not finite, nothing is changed; nobody has to wait to see that.
+        """
+        unsound = figures.isfinite().all().logical_not().float()
         for decay in sorted(set(self.decays)):
             chosen = [i for i, own in enumerate(self.decays) if own == decay]
             grads = [self._parameters[i].grad for i in chosen]
@@ -51,8 +53,8 @@ class Optimizer:
                 [self._squares[i] for i in chosen],
                 [],
                 [self._steps[i] for i in chosen],
-                foreach=not self._fused,
-                fused=self._fused,
+                fused=True,
+                found_inf=unsound,
                 amsgrad=False,
                 beta1=0.9,
                 beta2=0.999,

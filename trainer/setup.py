@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from trainer.gradients import Gradients
 from trainer.loop import Training, save, train
 from trainer.metrics import MetricsLog
 from trainer.optim import Ema, Optimizer, Schedule
+from trainer.parts import Parts
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile
 from trainer.result import result_of
-from trainer.task import Task
+from trainer.task import Task, compiled_loss
 from trainer.team import Team, join_team, leave_team
 from wm.artifacts.dataset import Dataset, open_dataset
 from wm.artifacts.model import ModelCard, publish_model
@@ -100,16 +102,19 @@ def assemble(
     task.prepare(model)
     optimizer, schedule = Optimizer(config, model), Schedule(config)
     ema = Ema(config, model) if config.ema else None
+    parts = Parts(config.parts)
     return Training(
         config=config,
         team=team,
         task=task,
         model=model,
         gradients=Gradients(model.parameters(), team),
+        loss=compiled_loss(task, model) if config.compile else partial(task.loss, model),
+        parts=parts,
         optimizer=optimizer,
         schedule=schedule,
         ema=ema,
-        checkpoints=Checkpoints(store, spec, config, team, model, optimizer, schedule, ema),
+        checkpoints=Checkpoints(store, spec, config, team, model, optimizer, schedule, ema, parts),
         log=MetricsLog(store, f"{spec.prefix}/metrics.jsonl", enabled=team.leads),
         stopping=stopping,
         progress=progress,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -50,3 +52,14 @@ class Task(Protocol):
     def names(self, step: int) -> list[str]:
         """Identities of the games in this process's part of batch ``step``."""
         ...
+
+
+def compiled_loss(task: Task, model: nn.Module) -> Callable[[Any], TaskLoss]:
+    """The loss of a batch as one compiled graph; what cannot be traced whole is an error."""
+
+    def sums(batch: Any) -> tuple[Tensor, Tensor]:
+        loss = task.loss(model, batch)
+        return loss.sum, loss.count
+
+    compiled = torch.compile(sums, fullgraph=True)
+    return lambda batch: TaskLoss(*compiled(batch))

@@ -8,7 +8,7 @@ import torch
 from tests.support.training import LSTM, MLP
 from trainer.loop import Training, train
 from trainer.setup import begin
-from trainer.task import Task, TaskLoss
+from trainer.task import TaskLoss
 from wm.artifacts.checkpoint import newest_checkpoint
 from wm.errors import BadConfig, BadData, Preempted
 from wm.models.build import weights_bytes
@@ -75,6 +75,91 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     found = newest_checkpoint(store, "r", "train")
     assert found is not None
     assert found.step == 4
+
+
+def test_the_device_is_read_only_now_and_then_where_reading_it_costs(
+    training: Begin, chess_data: str
+) -> None:
+    each, seldom = training(chess_data), training(chess_data, attempt=2, sync_every=5, log_every=12)
+    told: list[int] = []
+    seldom.progress = lambda done, facts: told.append(done)
+    metrics = train(each, 0)
+
+    assert train(seldom, 0) == metrics
+    assert weights_bytes(seldom.best) == weights_bytes(each.best)
+    # Besides, validations and checkpoints must know that all is well.
+    assert sorted(set(told)) == [4, 5, 6, 8, 10, 12]
+    [line] = [line for line in lines(seldom) if line["event"] == "train" and line["step"] == 12]
+    assert line["loss"] == pytest.approx(lines(each)[-3]["loss"], rel=0.2)
+
+
+def test_what_is_read_late_has_not_spoilt_the_weights(
+    training: Begin, chess_data: str, store: Store
+) -> None:
+    t = training(chess_data, sync_every=4, log_every=99, checkpoint_every=99, steps=8)
+    poison(t, step=5)
+    rates: list[float] = []
+    step = t.optimizer.step
+
+    def stepping(rate: float, figures: torch.Tensor) -> None:
+        before = {name: w.clone() for name, w in t.model.state_dict().items()}
+        step(rate, figures)
+        same = all(torch.equal(before[name], w) for name, w in t.model.state_dict().items())
+        rates.append(rate if not same else 0.0)
+
+    t.optimizer.step = stepping  # type: ignore[method-assign]
+    with pytest.raises(BadData, match="loss is nan at step 5"):
+        train(t, 0)
+
+    assert [rate > 0 for rate in rates] == [True] * 5 + [False] + [True] * (len(rates) - 6)
+    assert newest_checkpoint(store, "r", "train") is None
+
+
+def test_a_device_that_is_too_small_gets_the_same_batch_in_parts(
+    training: Begin, chess_data: str
+) -> None:
+    whole, small = training(chess_data), training(chess_data, attempt=2)
+    metrics = train(whole, 0)
+    forget(whole)
+    sizes = limit_memory(small, 3)
+
+    made = train(small, 0)
+
+    assert small.parts.count == 4
+    assert sizes[:3] == [8, 4, 2]  # halved until it fits, then never asked for more
+    assert set(sizes[3:]) == {2}
+    assert [e["parts"] for e in lines(small) if e["event"] == "parts"] == [2, 4]
+    assert made == pytest.approx(metrics, rel=1e-4)
+
+    # A later attempt knows at once, or it would not repeat the same sums.
+    later = training(chess_data, attempt=3)
+    begin(later)
+    assert later.parts.count == 4
+    assert weights_bytes(later.best) == weights_bytes(small.best)
+
+
+def test_a_device_too_small_for_a_single_game_is_an_error(training: Begin, chess_data: str) -> None:
+    t = training(chess_data)
+    limit_memory(t, 0)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        train(t, 0)
+
+
+def limit_memory(t: Training, most: int) -> list[int]:
+    """As a device with room for ``most`` games would; the sizes that are tried, as they come."""
+    loss, sizes = t.loss, []
+
+    def loss_of(part: Any) -> TaskLoss:
+        sizes.append(len(part.hide_winner))
+        found = loss(part)
+        if sizes[-1] > most:
+            found.sum.backward()  # it fails in the middle: gradients are half there
+            raise torch.OutOfMemoryError("out of memory")
+        return found
+
+    t.loss = loss_of
+    return sizes
 
 
 def test_a_checkpoint_of_other_settings_is_refused(training: Begin, chess_data: str) -> None:
@@ -200,18 +285,17 @@ def ask_to_stop(t: Training, done: int) -> None:
 
 
 def poison(t: Training, step: int) -> None:
-    task: Task = t.task
-    batch, loss, now = task.batch, task.loss, [0]
+    batch, loss, now = t.task.batch, t.loss, [0]
 
     def remember(number: int) -> Any:
         now[0] = number
         return batch(number)
 
-    def bad(model: torch.nn.Module, part: Any) -> TaskLoss:
-        found = loss(model, part)
+    def bad(part: Any) -> TaskLoss:
+        found = loss(part)
         return TaskLoss(found.sum * (float("nan") if now[0] == step else 1), found.count)
 
-    task.batch, task.loss = remember, bad  # type: ignore[method-assign]
+    t.task.batch, t.loss = remember, bad  # type: ignore[method-assign]
 
 
 def keep_weights(t: Training, into: dict[str, torch.Tensor]) -> None:

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from trainer import started
-from trainer.gradients import Update
 from trainer.metrics import Meter
+from trainer.updates import Update
 
 
 class Clock:
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def update(meter: Meter, clock: Clock, seconds: float) -> None:
     clock.now += seconds
-    meter.count(Update(loss=2.0, targets=50, norm=1.0, stop=False))
+    meter.count(Update(step=0, loss=2.0, targets=50, norm=1.0, stop=False))
 
 
 def test_steps_validations_and_checkpoints_are_timed_apart(clock: Clock) -> None:

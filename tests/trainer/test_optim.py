@@ -106,7 +106,7 @@ def test_updates_are_those_of_torchs_adamw() -> None:
             {"params": [twin.weight], "weight_decay": 0.1},
             {"params": [twin.bias], "weight_decay": 0.0},
         ],
-        foreach=True,
+        fused=True,
     )
 
     for step in range(5):
@@ -115,7 +115,7 @@ def test_updates_are_those_of_torchs_adamw() -> None:
         for model in (ours, twin):
             model.zero_grad()
             model(torch.full((4, 3), step + 1.0)).square().sum().backward()
-        optimizer.step(0.1 / (step + 1))
+        optimizer.step(0.1 / (step + 1), torch.ones(4))
         torchs.step()
 
     assert torch.equal(ours.weight, twin.weight)
@@ -127,6 +127,23 @@ def test_updates_are_those_of_torchs_adamw() -> None:
         for part in ("step", "exp_avg", "exp_avg_sq")
     }
     assert torch.equal(state["weight.exp_avg"], torchs.state[twin.weight]["exp_avg"])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_figures_that_are_not_finite_change_nothing(bad: float) -> None:
+    model = nn.Linear(3, 2)
+    optimizer = Optimizer(config(), model)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step(0.1, torch.ones(4))
+    before = [tensor.clone() for tensor in [*model.parameters(), *optimizer.tensors().values()]]
+
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, bad)
+    optimizer.step(0.1, torch.tensor([1.0, 1.0, 0.0, bad]))
+
+    after = [*model.parameters(), *optimizer.tensors().values()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
