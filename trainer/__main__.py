@@ -96,7 +96,8 @@ def _watch(agent: subprocess.Popen[bytes], ctx: StageContext, config: TrainConfi
             ctx.progress(progress.done, progress.total, "steps", **progress.facts)
             if progress.done != done:
                 done, moved = progress.done, now
-        if now - moved > config.stall_s:
+        # A resumed attempt, too, says 0 until it has finished a step of its own.
+        if now - moved > (config.stall_s if done > 0 else config.first_step_s):
             raise _hang(done, config)
         if now - asked > _time_to_save() + LAST_WORDS / 3:
             raise Preempted(
@@ -109,14 +110,20 @@ def _watch(agent: subprocess.Popen[bytes], ctx: StageContext, config: TrainConfi
 def _hang(done: int, config: TrainConfig) -> Hang:
     if done < 0 and apart(config):
         return Hang(
-            f"the other pods of this training did not come within {config.stall_s:g} s",
-            hint="`wmctl status` shows what they wait for; raise stall_s if nodes take longer to "
-            "come up",
+            f"the other pods of this training did not come within {config.first_step_s:g} s",
+            hint="`wmctl status` shows what they wait for; raise first_step_s if nodes take longer "
+            "to come up",
+        )
+    if done <= 0:
+        return Hang(
+            f"the attempt's first step was not finished within {config.first_step_s:g} s",
+            hint="a new attempt tries again; raise first_step_s if the download of the data or "
+            "the compilation of kernels takes longer",
         )
     return Hang(
-        f"no step was finished for {config.stall_s:g} s after step {max(done, 0)}",
-        hint="a new attempt goes on from the last checkpoint; raise stall_s if steps, "
-        "validations or the download of the data take longer",
+        f"no step was finished for {config.stall_s:g} s after step {done}",
+        hint="a new attempt goes on from the last checkpoint; raise stall_s if steps or "
+        "validations take longer",
     )
 
 

@@ -28,7 +28,7 @@ class Ahead:
     ) -> None:
         self._make = make
         self._cuda = device if device.type == "cuda" else None
-        self._stream = torch.cuda.Stream(device) if self._cuda else None
+        self._stream = torch.cuda.Stream(device) if self._cuda else None  # type: ignore[no-untyped-call]
         self._thread = (
             ThreadPoolExecutor(1, "batches")
             if (self._cuda if threaded is None else threaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,17 @@ from wm.errors import BadConfig, InputMissing
 from wm.stage import StageSpec
 from wm.store import Store
 
+logger = logging.getLogger("wm.trainer")
+
 DECIDES = (
     *("data", "model", "games", "batch", "seed", "length", "mode", "burn_in", "labels"),
+    *("loss", "rare_actions", "mirror", "swap_players", "board_weight"),
     *("min_context", "winner_mask", "winner_weight", "phase_weights", "lr", "schedule", "warmup"),
     *("lr_floor", "plateau_factor", "plateau_patience", "weight_decay", "clip", "ema"),
 )
 """Settings that may not change between a checkpoint and the training that goes on from it. Others
-may: a run can be shortened, validated more often, or go on with other processes or devices."""
+may: a run can be shortened, validated more often, or go on with other processes, devices or
+``model.backend``."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,17 @@ class Checkpoints:
         if found is None:
             return None
         self._check(found)
-        with torch.no_grad():
-            for name, tensor in self._tensors().items():
-                tensor.copy_(torch.from_numpy(found.tensors[name]))
+        self.take_over(found)
+        return found
+
+    @torch.no_grad()
+    def take_over(self, found: Checkpoint) -> None:
+        """Let everything be as it was then."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(torch.from_numpy(found.tensors[name]))
         self.schedule.restore(found.state["schedule"])
         # In as many parts as then, or the last bits would differ.
         self.parts.count = max(self.parts.count, found.state.get("parts", 1))
-        return found
 
     def foreign(self, found: Checkpoint) -> bool:
         """Whether a checkpoint is another stage's."""
@@ -107,8 +116,10 @@ class Checkpoints:
         return tensors
 
     def _check(self, found: Checkpoint) -> None:
-        then: dict[str, Any] = found.state["config"]
-        now = self.config.model_dump(mode="json")
+        kept: dict[str, Any] = found.state["config"]
+        then, now = kept | {"model": dict(kept["model"])}, self.config.model_dump(mode="json")
+        # What computes a model decides no more than how it rounds.
+        was, goes_on = (one["model"].pop("backend", "torch") for one in (then, now))
         hint = "restore that setting, or submit under another run"
         if self.foreign(found):
             hint = "a stage that continues another needs the same setting"
@@ -119,3 +130,8 @@ class Checkpoints:
                     f"this training has {now[name]}",
                     hint=hint,
                 )
+        if was != goes_on:
+            logger.info(
+                "%s was made with backend %s, this training goes on with %s: equal up to rounding",
+                *(found.key, was, goes_on),
+            )

@@ -120,6 +120,7 @@ class ChessTask:
             hide_winner=batch.hide_winner,
             phase_weights=self._phase_weights,
             winner_weight=config.winner_weight,
+            board_weight=config.board_weight,
         )
         return TaskLoss(found.loss, found.count)
 
@@ -132,11 +133,13 @@ class ChessTask:
         """Loss, top-1 and top-5 over all moves, and how often the most likely move is legal.
 
         The model is told '?' as the winner, as it is in the arena, unless it never learned '?'.
+        The loss is that of the moves alone; a board head adds the share of squares it tells right
+        (``board_accuracy``) and of whole boards (``board_exact``), before the same moves.
         """
         policy = cast(NextMoveLSTM, model)
         chosen = self._held_out()
         picked = self._pick_positions(chosen)
-        sums = torch.zeros(4, dtype=torch.float64)
+        sums = torch.zeros(6, dtype=torch.float64)
         legal = torch.zeros(len(BUCKETS), 2, dtype=torch.float64)
         mine = chosen[self._team.rank :: self._team.world]
         mine = mine[np.argsort(self._val.games.length[mine], kind="stable")]
@@ -148,13 +151,18 @@ class ChessTask:
             )
             labelled = positions(games, min_context=self._config.min_context)
             found = policy_loss(policy, games, labelled, hide_winner=hide)
-            sums += torch.stack([found.loss, found.count, found.top1, found.top5]).double().cpu()
+            figures = (
+                *(found.loss, found.count, found.top1, found.top5),
+                found.squares,
+                found.boards,
+            )
+            sums += torch.stack(figures).double().cpu()
             best = best_moves(policy, games, hide_winner=hide).cpu().numpy()
             moves = games.moves.cpu().numpy()
             for row, number in enumerate(numbers):
                 _count_legal(moves[row], best[row], picked[int(number)], legal)
         self._team.sum(device_sums := torch.cat([sums, legal.flatten()]).to(self._team.device))
-        loss, count, top1, top5, *rest = device_sums.tolist()
+        loss, count, top1, top5, squares, boards, *rest = device_sums.tolist()
         if not count:
             raise BadData(
                 f"{self._config.data} has no held-out game longer than {self._config.min_context} "
@@ -162,7 +170,10 @@ class ChessTask:
                 hint="encode more games, or lower min_context",
             )
         metrics = {"loss": loss / count, "top1": top1 / count, "top5": top5 / count}
-        return metrics | _legality(torch.tensor(rest).view(-1, 2))
+        metrics |= _legality(torch.tensor(rest).view(-1, 2))
+        if policy.board is not None:
+            metrics |= {"board_accuracy": squares / count, "board_exact": boards / count}
+        return metrics
 
     def _learnable(self, store: GameStore) -> NDArray[np.int64]:
         """Numbers of the games that have a label."""

@@ -32,14 +32,15 @@ class Gradients:
             parameter.grad = self._flat[start:stop].view_as(parameter)
             start = stop
 
-    def combine(self, loss: Tensor, count: Tensor, stop: bool) -> Tensor:
+    def combine(self, loss: Tensor, count: Tensor, stop: Tensor) -> Tensor:
         """Turn this process's sums into the gradient of the whole batch's mean loss.
 
-        Returns float [4] on the device, as :class:`trainer.updates.Unread` reads it: sum of the
-        loss, targets, processes that were told to stop, and norm of the whole gradient.
+        ``stop`` is 1 where this process was told to stop, else 0. Returns float [4] on the device,
+        as :class:`trainer.updates.Unread` reads it: sum of the loss, targets, processes that were
+        told to stop, and norm of the whole gradient.
         """
         extras: Tensor = self._flat[self._size :]
-        extras.copy_(torch.stack((loss.detach(), count, count.new_tensor(stop))))
+        extras.copy_(torch.stack((loss.detach(), count, stop)))
         self._team.sum(self._flat)
         gradient = self._flat[: self._size]
         gradient /= extras[1].clamp(min=1)

@@ -4,58 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from trainer import guard
 from trainer.ahead import Ahead
-from trainer.checkpointing import Checkpoints
-from trainer.config import TrainConfig
-from trainer.counter import bits
-from trainer.gradients import Gradients
-from trainer.metrics import Meter, MetricsLog
-from trainer.optim import Ema, Optimizer, Schedule
-from trainer.parts import Parts
-from trainer.preempt import Stopping
-from trainer.task import Task, TaskLoss
-from trainer.team import Team
+from trainer.step import autocast, make_update
+from trainer.training import Training
 from trainer.updates import Unread, Update
 from wm.errors import Preempted
 
 logger = logging.getLogger("wm.trainer")
-
-
-@dataclass
-class Training:
-    """Everything that a training works with."""
-
-    config: TrainConfig
-    team: Team
-    task: Task
-    model: nn.Module
-    gradients: Gradients
-    optimizer: Optimizer
-    schedule: Schedule
-    ema: Ema | None
-    checkpoints: Checkpoints
-    log: MetricsLog
-    stopping: Stopping
-    progress: Callable[[int, dict[str, Any]], None]
-    """Told the updates done, and figures for people, as often as one likes."""
-    loss: Callable[[Any], TaskLoss]
-    """The task's loss of a batch, compiled where that is wanted."""
-    parts: Parts
-    meter: Meter = field(default_factory=Meter)
-
-    @property
-    def best(self) -> nn.Module:
-        """The model that is validated and published: the averaged one, where there is one."""
-        return self.ema.model if self.ema else self.model
 
 
 def train(t: Training, start: int) -> dict[str, float]:
@@ -85,7 +42,8 @@ def train(t: Training, start: int) -> dict[str, float]:
             continue
         updates = unread.read()
         for update in updates:
-            guard.check(update, t.task)
+            guard.check(update, t.task, t.checkpoints.spec)
+            t.spikes(update)
             t.meter.count(update)
         stop = any(update.stop for update in updates)
         t.progress(done, t.meter.facts(updates[-1].loss))
@@ -104,38 +62,6 @@ def train(t: Training, start: int) -> dict[str, float]:
         if validating or saving:
             t.meter.skip()
     return metrics or validate(t, max(start, config.steps))
-
-
-def make_update(t: Training, step: int, batch: Any) -> Tensor:
-    """Update number ``step``: a function of the weights, the seed and ``step``.
-
-    Returns its figures, float [4] on the device (:class:`trainer.updates.Unread`). Where loss or
-    gradient is not finite the weights stay as they are, and whoever reads the figures finds out.
-    """
-
-    def again(parts: int) -> None:
-        t.gradients.clear()
-        seed_step(t, step)
-        t.log.write("parts", step, parts=parts)
-        logger.info(
-            "step %d: the device has too little memory for this process's share of a batch, which "
-            "is worked through in %d parts from now on",
-            *(step, parts),
-        )
-
-    def loss_of(part: Any) -> TaskLoss:
-        with autocast(t.config, t.team.device):
-            return t.loss(part)
-
-    seed_step(t, step)
-    loss, count = t.parts.backward(batch, loss_of, again)
-    figures = t.gradients.combine(loss, count, stop=t.stopping.asked)
-    t.gradients.clip(figures[-1], t.config.clip)
-    t.optimizer.step(t.schedule.rate(step), figures)
-    t.gradients.clear()
-    if t.ema:
-        t.ema.update(t.model, step)
-    return figures
 
 
 def sync_every(t: Training) -> int:
@@ -176,16 +102,3 @@ def report(t: Training, done: int, update: Update) -> None:
             "step %d of %d: loss %.4f, lr %.3g, %s targets/s",
             *(done, t.config.steps, span["loss"], rate, f"{span['targets_per_s']:,.0f}"),
         )
-
-
-def seed_step(t: Training, step: int) -> None:
-    """Seed torch's generators for one step: there is no random state to carry from step to step."""
-    torch.manual_seed(int(bits(t.config.seed, "torch", step, t.team.rank)[0] >> 1))
-
-
-def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager[Any]:
-    """bf16 for activations where it is wanted and the hardware has it."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if config.precision == "bf16" or (config.precision == "auto" and able):
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()

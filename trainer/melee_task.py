@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.config import TrainConfig
 from trainer.counter import bits
+from trainer.melee_augment import mirror, swap_players, symmetric
 from trainer.melee_validation import Rollouts, teacher_forced
 from trainer.order import Order
 from trainer.rows import Column, Games
@@ -21,7 +25,8 @@ from wm.artifacts.dataset import Dataset, Split
 from wm.errors import BadConfig, BadData
 from wm.models.config import LSTMConfig
 from wm.models.melee_features import decode
-from wm.models.melee_loss import residual_loss
+from wm.models.melee_loss import LOSSES, LossFunction, rarity, residual_loss
+from wm.models.melee_metrics import batch_weights
 from wm.models.melee_model import WorldModel
 
 logger = logging.getLogger("wm.trainer")
@@ -106,6 +111,7 @@ class MeleeTask:
         self._held_out_frames = Column(data.split("val"), "frames", team.device)
         self._order = Order(len(self._segments), config.batch, config.groups, config.seed)
         self._items = self._spread_items()
+        self._loss: LossFunction = LOSSES[config.loss]
         self._rollouts = Rollouts(self._held_out.games, config, config.model.context, team)
 
     @property
@@ -120,18 +126,22 @@ class MeleeTask:
         count = min(FIT_ON, len(self._segments))
         items = np.unique(np.linspace(0, len(self._segments) - 1, count).astype(np.int64))
         rows = self._segments.first_row(np.zeros_like(items), items)
-        records = self._frames.gather(rows, self._targets + 1)
-        cast(WorldModel, model).scales.fit(decode(records))
+        frames = decode(self._frames.gather(rows, self._targets + 1))
+        cast(WorldModel, model).scales.fit(frames)
+        if exponent := self._config.rare_actions:
+            # A function of settings and data, so nothing of it needs to be in a checkpoint.
+            self._loss = partial(residual_loss, action_weight=rarity(frames, exponent))
 
     def batch(self, step: int) -> Tensor:
         """uint8 [B, T + 1, 104]."""
         epochs, items = self._order.share(step, self._team.rank, self._team.world)
-        return self._frames.gather(self._segments.first_row(epochs, items), self._targets + 1)
+        rows = self._segments.first_row(epochs, items)
+        return self._augmented(step, self._frames.gather(rows, self._targets + 1))
 
     def loss(self, model: nn.Module, batch: Tensor) -> TaskLoss:
         outputs = model(batch, window=self._window)
         scales = cast(WorldModel, model).scales
-        found = residual_loss(outputs.float(), batch, scales, burn_in=self._burn_in)
+        found = self._loss(outputs.float(), batch, scales, burn_in=self._burn_in)
         return TaskLoss(found.sum, found.count)
 
     def names(self, step: int) -> list[str]:
@@ -139,16 +149,50 @@ class MeleeTask:
         return self._segments.games.names(self._segments.game(items))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """One step ahead with recorded frames before it, and rollouts of the model's own frames."""
+        """One step ahead with recorded frames before it, and rollouts of the model's own frames.
+
+        ``loss`` is the one that is trained. The prototype's figures (``prototype.*``) are there for
+        either; in mode ``window`` they are its means over batches of ``batch`` windows, the short
+        last one weighing as much as the others, however many processes share them. In mode
+        ``every`` there are no such batches, and they are means over all predicted frames.
+        """
         world = cast(WorldModel, model)
-        items = self._items[self._team.rank :: self._team.world]
-        rows = self._held_out.first_row(np.zeros_like(items), items)
-        batches = (
-            self._held_out_frames.gather(rows[i : i + self._config.batch], self._targets + 1)
-            for i in range(0, len(rows), self._config.batch)
+        one_step = teacher_forced(
+            *(world, self._held_out_batches(), self._team, self._loss, self._window),
+            burn_in=self._burn_in,
         )
-        one_step = teacher_forced(world, batches, self._team, self._window, self._burn_in)
         return one_step | self._rollouts.metrics(world, self._held_out_frames)
+
+    def _held_out_batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """This process's held-out sequences, and what each counts in the prototype's means."""
+        mine = slice(self._team.rank, None, self._team.world)
+        items = self._items[mine]
+        weights = batch_weights(len(self._items), self._config.batch)[mine]
+        rows = self._held_out.first_row(np.zeros_like(items), items)
+        for first in range(0, len(rows), self._config.batch):
+            part = slice(first, first + self._config.batch)
+            records = self._held_out_frames.gather(rows[part], self._targets + 1)
+            yield records, weights[part] if self._window else None
+
+    def _augmented(self, step: int, records: Tensor) -> Tensor:
+        """This process's part of batch ``step``, some of it mirrored or with swapped players.
+
+        Which sequences is a function of seed, step and slot in the whole batch.
+        """
+        config = self._config
+        slots = self._team.rank * len(records) + np.arange(len(records))
+
+        def drawn(purpose: str) -> Tensor:
+            heads = bits(config.seed, purpose, step, slots) >> np.uint64(63) == 1
+            return torch.from_numpy(heads).to(records.device)
+
+        if config.mirror:
+            turned = (drawn("mirror") & symmetric(records)).view(-1, 1, 1)
+            records = torch.where(turned, mirror(records), records)
+        if config.swap_players:
+            swapped = drawn("swap").view(-1, 1, 1)
+            records = torch.where(swapped, swap_players(records), records)
+        return records
 
     def _spread_items(self) -> NDArray[np.int64]:
         """Held-out runs, evenly over the split and the same at every validation."""

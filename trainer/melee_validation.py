@@ -17,7 +17,8 @@ from trainer.team import Team
 from wm.errors import BadData
 from wm.models.melee_baselines import constant_velocity, copy_last, horizon_errors, respawned
 from wm.models.melee_features import decode
-from wm.models.melee_loss import residual_loss
+from wm.models.melee_loss import LossFunction
+from wm.models.melee_metrics import calibration, expected_error, one_step
 from wm.models.melee_model import WorldModel
 from wm.models.melee_rollout import rollout
 
@@ -30,20 +31,30 @@ Sums = dict[str, Tensor]
 
 @torch.no_grad()
 def teacher_forced(
-    model: WorldModel, batches: Iterable[Tensor], team: Team, window: bool, burn_in: int
+    model: WorldModel,
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+    team: Team,
+    loss: LossFunction,
+    window: bool,
+    burn_in: int,
 ) -> dict[str, float]:
-    """Loss and one-step metrics over records, uint8 [B, T, 104] a batch, of the whole team.
+    """Loss, one-step metrics and calibration over the batches of the whole team.
 
+    A batch is records, uint8 [B, T, 104], and their weights in the prototype's means, [B] or None.
     Every process must have at least one batch.
     """
-    sums = _nothing()
-    for records in batches:
+    sums, gaps = _nothing(), _nothing()
+    for records, weight in batches:
         outputs = model(records, window=window).float()
-        loss = residual_loss(outputs, records, model.scales, burn_in=burn_in, detail=True)
-        sums["loss"] = sums["loss"] + torch.stack((loss.sum, loss.count)).double().cpu()
-        for name, pair in loss.metrics.items():
+        found = loss(outputs, records, model.scales, burn_in=burn_in)
+        figures = {"loss": torch.stack((found.sum, found.count))}
+        figures |= one_step(outputs, records, model.scales, burn_in=burn_in, weight=weight)
+        for name, pair in figures.items():
             sums[name] = sums[name] + pair.double().cpu()
+        for name, pairs in calibration(outputs, records, model.scales, burn_in=burn_in).items():
+            gaps[name] = gaps[name] + pairs.cpu()
     means = _means(sums, team)
+    means |= {name: expected_error(gap) for name, gap in _means(gaps, team).items()}
     return {name: float(mean) for name, mean in means.items() if not mean.isnan()}
 
 
@@ -61,7 +72,8 @@ class Rollouts:
     def metrics(self, model: WorldModel, frames: Column) -> dict[str, float]:
         """Errors at each horizon of the model, of copying and of gliding on, and its skill.
 
-        Skill is 1 - error / error of a baseline; without a suffix, of the better baseline.
+        Skill is 1 - error / error of a baseline; without a suffix, of the better baseline, which
+        for all but positions is copying. For actions the error is the share of wrong ones.
         Positions and percents that a respawn lies before are left out, and so is a figure of
         which there is no case.
         """
@@ -93,6 +105,7 @@ class Rollouts:
             if suffix != "_constant_velocity":  # gliding on changes positions alone
                 sums[f"percent_mae{suffix}"] = _where(errors["percent"], smooth)
                 everywhere = torch.ones_like(smooth)
+                sums[f"velocity_mae{suffix}"] = _where(errors["velocity"], everywhere)
                 sums[f"action_accuracy{suffix}"] = _where(1 - errors["action"], everywhere)
         return sums
 
@@ -141,13 +154,19 @@ def _means(sums: Sums, team: Team) -> Sums:
 
 
 def _skills(at: dict[str, float]) -> dict[str, float]:
-    """Position skill against each baseline and the better one; none where nothing moved."""
+    """Skill in each family; none where the baseline makes no error."""
+    found = {}
     names = ("position_mae", "position_mae_copy", "position_mae_constant_velocity")
-    if not all(at.get(name) for name in names[1:]):
-        return {}
-    error, copy, velocity = (at[name] for name in names)
-    return {
-        "position_skill": 1 - error / min(copy, velocity),
-        "position_skill_copy": 1 - error / copy,
-        "position_skill_constant_velocity": 1 - error / velocity,
-    }
+    if all(at.get(name) for name in names[1:]):
+        error, copy, velocity = (at[name] for name in names)
+        found = {
+            "position_skill": 1 - error / min(copy, velocity),
+            "position_skill_copy": 1 - error / copy,
+            "position_skill_constant_velocity": 1 - error / velocity,
+        }
+    for family in ("percent", "velocity"):
+        if held := at.get(f"{family}_mae_copy"):
+            found[f"{family}_skill"] = 1 - at[f"{family}_mae"] / held
+    if wrong := 1 - at["action_accuracy_copy"]:
+        found["action_skill"] = 1 - (1 - at["action_accuracy"]) / wrong
+    return found

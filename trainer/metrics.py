@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from trainer.started import since_start
 from trainer.updates import Update
+from trainer.usage import Usage
+from trainer.writers import Writers
+from wm.errors import StoreUnreachable, WmError
 from wm.store import Store
 
 PUBLISH_EVERY = 3.0
@@ -22,13 +27,47 @@ class MetricsLog:
         self._store, self._key, self._enabled = store, key, enabled
         self._lines: list[str] = []
         self._published = 0.0
+        self._usage: Usage | None = None
+        self._writers = Writers()
+
+    @contextlib.contextmanager
+    def alongside(self, usage: Usage, writers: Writers) -> Iterator[None]:
+        """Between ``with`` and its end: lines of trainings tell of device use, and all lines go to
+        the writers too. At the end by an error what is not published yet is, if the store is there.
+        """
+        if not self._enabled:
+            yield
+            return
+        self._usage, self._writers, failed = usage, writers, True
+        usage.start()
+        writers.start()
+        try:
+            yield
+            failed = False
+        except StoreUnreachable:
+            raise
+        except Exception:
+            with contextlib.suppress(WmError):
+                self.publish()
+            raise
+        finally:
+            usage.stop()
+            writers.close(failed)
+
+    def peaks(self) -> dict[str, float]:
+        """The most memory that this process has used so far, in GB, by what it is of; empty where
+        nobody looks."""
+        return self._usage.peaks() if self._usage else {}
 
     def write(self, event: str, step: int, **facts: Any) -> None:
         """Add ``{"time", "step", "event", ...}``; event: start, resume, train, validate, ..."""
         if not self._enabled:
             return
+        if event == "train" and self._usage:
+            facts |= self._usage.newest()
         line = {"time": round(time.time(), 3), "step": step, "event": event, **facts}
         self._lines.append(json.dumps(line) + "\n")
+        self._writers.write(line)
         if time.monotonic() - self._published > PUBLISH_EVERY:
             self.publish()
 
@@ -36,6 +75,7 @@ class MetricsLog:
         """Copy every line so far to the store."""
         if self._enabled:
             self._store.put(self._key, "".join(self._lines).encode())
+            self._writers.publish()
             self._published = time.monotonic()
 
 

@@ -37,7 +37,7 @@ class Optimizer:
         """Weight decay of each parameter, in the model's order."""
 
     @torch.no_grad()
-    def step(self, rate: float, figures: Tensor) -> None:
+    def step(self, rate: Tensor, figures: Tensor) -> None:
         """Update the weights by their gradients at learning rate ``rate``.
 
         Where any of ``figures`` is not finite, nothing is changed; nobody has to wait to see that.
@@ -129,9 +129,15 @@ class Ema:
         self._decay = config.ema
         self.model = copy.deepcopy(model).requires_grad_(False)
 
+    def weight(self, step: int) -> float:
+        """Of the weights after update number ``step`` (from 0) in the average."""
+        return 1 - min(self._decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the weights of ``model`` after update number ``step`` (from 0)."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+    def update(self, model: nn.Module, weight: Tensor) -> None:
+        """Move towards the weights of ``model``, by ``weight`` of the way."""
         averaged: list[Tensor] = list(self.model.parameters())
-        torch._foreach_lerp_(averaged, list(model.parameters()), 1 - decay)
+        new: list[Tensor] = list(model.parameters())
+        way = list(torch._foreach_sub(new, averaged))
+        torch._foreach_mul_(way, weight)
+        torch._foreach_add_(averaged, way)

@@ -51,6 +51,6 @@ def torchrun_options(config: TrainConfig, name: str) -> list[str]:
             hint="start them as workers of one PyTorchJob with an elasticPolicy",
         )
     # torchrun must not give up before the parent, who says why: hence twice the time.
-    patience = math.ceil(2 * config.stall_s)
+    patience = math.ceil(2 * config.first_step_s)
     waits = f"join_timeout={patience},read_timeout={patience}"
     return ["--nnodes", str(config.pods), *count, "--rdzv-id", name, "--rdzv-conf", waits]

@@ -26,6 +26,7 @@ def result_of(card: ModelCard) -> dict[str, Any]:
         "metrics": card.metrics,
         "targets_per_s": card.targets_per_s,
         "timing": card.timing,
+        "peaks": card.peaks,
         "units": card.units,
         "data": card.data,
         # A training cannot start from bytes that differ from the manifest: open_dataset has read

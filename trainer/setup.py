@@ -9,20 +9,27 @@ from typing import Any
 
 import torch
 
+from trainer.capture import CapturedStep
 from trainer.checkpointing import Checkpoints
 from trainer.config import TrainConfig
 from trainer.gradients import Gradients
-from trainer.loop import Training, save, train
+from trainer.inputs import StepInputs
+from trainer.loop import save, train
 from trainer.metrics import MetricsLog
 from trainer.optim import Ema, Optimizer, Schedule
 from trainer.parts import Parts
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile
 from trainer.result import result_of
+from trainer.spikes import Spikes
 from trainer.task import Task, compiled_loss
 from trainer.team import Team, join_team, leave_team
+from trainer.training import Training
+from trainer.usage import Usage
+from trainer.writers import make_writers
 from wm.artifacts.dataset import Dataset, open_dataset
 from wm.artifacts.model import ModelCard, publish_model
+from wm.errors import BadConfig
 from wm.models.build import build, count_parameters, weights_bytes
 from wm.stage import StageSpec, locate
 from wm.store import Store, open_store
@@ -36,19 +43,22 @@ def run(address: str, scratch: Path, stopping: Stopping) -> dict[str, Any]:
     store = open_store(root)
     spec = StageSpec.model_validate_json(store.get(key))
     config = TrainConfig.model_validate(spec.config)
-    team = join_team(config.device, config.stall_s + 60)  # the parent gives up first
+    patience = max(config.first_step_s, config.stall_s) + 60  # the parent gives up first
+    team = join_team(config.device, patience)
     progress = ProgressFile(scratch, config.steps, enabled=team.first_here)
     progress(0, {})  # the parent knows that all are here
     try:
         make_repeatable(config, team)
         data = open_data(store, config, team, scratch)
         training = assemble(store, spec, config, team, data, stopping, progress)
-        start = begin(training)
-        metrics = train(training, start)
-        done = max(start, config.steps)
-        training.log.write("end", done)
-        training.log.publish()
-        card = publish(store, spec, data, training, done, metrics) if team.leads else None
+        writers = make_writers(store, spec, config, config.name or data.manifest.game, scratch)
+        with training.log.alongside(Usage(team.device), writers):
+            start = begin(training)
+            metrics = train(training, start)
+            done = max(start, config.steps)
+            training.log.write("end", done)
+            training.log.publish()
+            card = publish(store, spec, data, training, done, metrics) if team.leads else None
         team.wait()  # a cluster takes the training for done when the first pod ends well
     finally:
         leave_team()
@@ -87,6 +97,15 @@ def make_task(config: TrainConfig, data: Dataset, team: Team) -> Task:
     return MeleeTask(config, data, team)
 
 
+def captured_step(config: TrainConfig, team: Team) -> CapturedStep | None:
+    """Where a step is to be captured, a place for it."""
+    if config.cuda_graph and team.device.type != "cuda":
+        raise BadConfig(
+            "cuda_graph is set, but this training runs on a CPU", hint="take cuda_graph: false"
+        )
+    return CapturedStep() if config.cuda_graph else None
+
+
 def assemble(
     store: Store,
     spec: StageSpec,
@@ -103,6 +122,7 @@ def assemble(
     optimizer, schedule = Optimizer(config, model), Schedule(config)
     ema = Ema(config, model) if config.ema else None
     parts = Parts(config.parts)
+    log = MetricsLog(store, f"{spec.prefix}/metrics.jsonl", enabled=team.leads)
     return Training(
         config=config,
         team=team,
@@ -111,11 +131,14 @@ def assemble(
         gradients=Gradients(model.parameters(), team),
         loss=compiled_loss(task, model) if config.compile else partial(task.loss, model),
         parts=parts,
+        inputs=StepInputs(team.device),
+        captured=captured_step(config, team),
         optimizer=optimizer,
         schedule=schedule,
         ema=ema,
         checkpoints=Checkpoints(store, spec, config, team, model, optimizer, schedule, ema, parts),
-        log=MetricsLog(store, f"{spec.prefix}/metrics.jsonl", enabled=team.leads),
+        spikes=Spikes(config.spike_z, task, log, spec, team.leads),
+        log=log,
         stopping=stopping,
         progress=progress,
     )
@@ -176,6 +199,7 @@ def publish(
         training=config.model_dump(mode="json"),
         targets_per_s=round(t.meter.targets_per_s, 1),
         timing=t.meter.timing(),
+        peaks=t.log.peaks(),
         units=t.task.units,
     )
     logger.info("published %s", card.key)

@@ -11,11 +11,11 @@ import torch
 
 from tests.support.training import publish_chess, publish_melee, settings, write_spec
 from trainer.config import TrainConfig
-from trainer.loop import Training
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile
 from trainer.setup import assemble, make_repeatable
 from trainer.team import Team
+from trainer.training import Training
 from wm.artifacts.dataset import open_dataset
 from wm.store import Store, open_store
 

@@ -6,14 +6,16 @@ import pytest
 import torch
 
 from tests.support.datasets import publish_dataset
-from tests.support.training import chess_games
+from tests.support.training import LSTM, chess_games
 from trainer.chess_task import ChessTask, _legality, _spread
-from trainer.loop import Training
+from trainer.loop import Training, train
+from trainer.parts import split
 from wm.errors import BadData
 from wm.games.chess.vocabulary import decode, encode
 from wm.store import Store
 
 Begin = Callable[..., Training]
+HEADED = LSTM | {"board_head": True}
 
 
 def chess_task(t: Training) -> ChessTask:
@@ -111,6 +113,37 @@ def test_legality_is_counted_by_the_rules(
 
     assert right["raw_legal"] == right["raw_legal@ply=8-19"] == right["raw_legal@ply=20-39"] == 1
     assert wrong["raw_legal"] == special["raw_legal"] == 0
+
+
+def test_a_board_head_is_judged_on_held_out_boards(training: Begin, chess_data: str) -> None:
+    plain, headed = training(chess_data), training(chess_data, model=HEADED, attempt=2)
+    without, with_head = (t.task.validate(t.model.eval()) for t in (plain, headed))
+
+    assert with_head.keys() - without.keys() == {"board_accuracy", "board_exact"}
+    assert with_head["loss"] == without["loss"]  # that of the moves alone
+    assert 0 <= with_head["board_exact"] <= with_head["board_accuracy"] < 1
+
+
+def test_the_board_is_learned(training: Begin, chess_data: str) -> None:
+    t = training(chess_data, model=HEADED, board_weight=1.0, steps=60, lr=0.02)
+
+    before = t.task.validate(t.model)["board_accuracy"]
+    after = train(t, 0)["board_accuracy"]
+
+    assert before < 0.3
+    assert after > 0.6
+
+
+def test_the_loss_with_a_board_is_a_sum_over_games(training: Begin, chess_data: str) -> None:
+    """So any number of processes that share a batch find the same."""
+    t = training(chess_data, model=HEADED, board_weight=1.0)
+    t.model.eval()
+
+    whole = t.task.loss(t.model, t.task.batch(0))
+    parts = [t.task.loss(t.model, part) for part in split(t.task.batch(0), 4)]
+
+    assert sum(part.count for part in parts) == whole.count
+    torch.testing.assert_close(torch.stack([part.sum for part in parts]).sum(), whole.sum)
 
 
 def test_random_games_are_legal() -> None:

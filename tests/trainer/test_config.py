@@ -1,11 +1,12 @@
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from trainer.config import TrainConfig
+from wm.models.config import ModelConfig
 
 BASE: dict[str, Any] = {"data": "datasets/chess/f00d", "model": {"kind": "lstm"}, "steps": 10}
 
@@ -31,6 +32,12 @@ def test_settings_survive_json_unchanged() -> None:
         ({"data": "games.pgn"}, "data"),
         ({"games": 0}, "games"),
         ({"schedule_steps": 0}, "schedule_steps"),
+        ({"board_weight": 0.5}, "board_weight 0.5 needs a head to train: set model.board_head"),
+        ({"loss": "prototype", "rare_actions": 0.5}, "rare_actions is for loss residual"),
+        (
+            {"loss": "prototype", "model": {"kind": "mlp", "percent": "hit"}},
+            "no term for model.percent hit",
+        ),
         ({"continues": "runs/other"}, "continues"),
         ({"ema": 1.0}, "ema"),
         ({"batchsize": 4}, "batchsize"),
@@ -44,6 +51,17 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
 
 def test_every_setting_is_documented() -> None:
     assert [n for n, f in TrainConfig.model_fields.items() if not f.description] == []
+
+
+def test_headings_of_the_help_name_settings() -> None:
+    assert TrainConfig.headings.keys() <= TrainConfig.model_fields.keys()
+    assert next(iter(TrainConfig.headings)) == next(iter(TrainConfig.model_fields))
+
+
+@pytest.mark.parametrize("kind", get_args(get_args(ModelConfig)[0]))
+def test_every_setting_of_a_model_is_documented(kind: type[BaseModel]) -> None:
+    fields = {n: f for n, f in kind.model_fields.items() if n != "kind"}
+    assert [n for n, f in fields.items() if not f.description] == []
 
 
 def test_help_lists_settings_and_needs_no_torch() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.support.training import LSTM, MLP
-from trainer.loop import Training, train
+from trainer.loop import train
 from trainer.setup import begin
+from trainer.training import Training
 from wm.artifacts.checkpoint import newest_checkpoint
 from wm.errors import BadConfig, InputMissing
 from wm.models.build import weights_bytes

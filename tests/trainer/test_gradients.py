@@ -22,7 +22,7 @@ def test_the_gradient_is_that_of_the_mean() -> None:
 
     loss = squares(model, x)
     loss.sum.backward()
-    figures = gradients.combine(loss.sum, loss.count, stop=False)
+    figures = gradients.combine(loss.sum, loss.count, torch.tensor(0.0))
     mean = twin(x).square().mean()
     mean.backward()
 
@@ -46,7 +46,7 @@ def test_each_batch_starts_from_nothing_in_the_same_memory() -> None:
     for _ in range(2):
         loss = squares(model, torch.ones(4, 2))
         loss.sum.backward()
-        gradients.combine(loss.sum, loss.count, stop=False)
+        gradients.combine(loss.sum, loss.count, torch.tensor(0.0))
         first.append(torch.cat([p.grad.flatten() for p in model.parameters()]))  # type: ignore[union-attr]
         gradients.clear()
 
@@ -73,7 +73,7 @@ def test_the_wish_to_stop_rides_along() -> None:
     gradients = Gradients(model.parameters(), ALONE)
     loss = squares(model, torch.ones(1, 1))
 
-    assert gradients.combine(loss.sum, loss.count, stop=True)[2] == 1
+    assert gradients.combine(loss.sum, loss.count, torch.tensor(1.0))[2] == 1
 
 
 def test_a_nan_anywhere_is_seen_in_loss_and_norm() -> None:
@@ -82,7 +82,7 @@ def test_a_nan_anywhere_is_seen_in_loss_and_norm() -> None:
     loss = squares(model, torch.tensor([[1.0, float("nan")]]))
     loss.sum.backward()
 
-    figures = gradients.combine(loss.sum, loss.count, stop=False)
+    figures = gradients.combine(loss.sum, loss.count, torch.tensor(0.0))
 
     assert figures[0].isnan()
     assert figures[3].isnan()

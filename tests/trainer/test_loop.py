@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.support.training import LSTM, MLP
-from trainer.loop import Training, train
+from trainer.loop import train
 from trainer.setup import begin
 from trainer.task import TaskLoss
+from trainer.training import Training
 from wm.artifacts.checkpoint import newest_checkpoint
 from wm.errors import BadConfig, BadData, Preempted
 from wm.models.build import weights_bytes
@@ -68,7 +69,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     before: dict[str, torch.Tensor] = {}
     keep_weights(t, before)
 
-    with pytest.raises(BadData, match=r"loss is nan at step 7, in a batch with games [0-9a-f]{32}"):
+    with pytest.raises(BadData, match=r"loss is nan at step 8, in a batch with games [0-9a-f]{32}"):
         train(t, 0)
 
     assert all(torch.equal(before[name], w) for name, w in t.model.state_dict().items())
@@ -101,14 +102,14 @@ def test_what_is_read_late_has_not_spoilt_the_weights(
     rates: list[float] = []
     step = t.optimizer.step
 
-    def stepping(rate: float, figures: torch.Tensor) -> None:
+    def stepping(rate: torch.Tensor, figures: torch.Tensor) -> None:
         before = {name: w.clone() for name, w in t.model.state_dict().items()}
         step(rate, figures)
         same = all(torch.equal(before[name], w) for name, w in t.model.state_dict().items())
-        rates.append(rate if not same else 0.0)
+        rates.append(0.0 if same else float(rate))
 
     t.optimizer.step = stepping  # type: ignore[method-assign]
-    with pytest.raises(BadData, match="loss is nan at step 5"):
+    with pytest.raises(BadData, match="loss is nan at step 6"):
         train(t, 0)
 
     assert [rate > 0 for rate in rates] == [True] * 5 + [False] + [True] * (len(rates) - 6)
@@ -160,6 +161,11 @@ def limit_memory(t: Training, most: int) -> list[int]:
 
     t.loss = loss_of
     return sizes
+
+
+def test_a_step_can_be_captured_on_cuda_only(training: Begin, melee_data: str) -> None:
+    with pytest.raises(BadConfig, match="cuda_graph is set, but this training runs on a CPU"):
+        training(melee_data, model=MLP, cuda_graph=True)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(training: Begin, chess_data: str) -> None:

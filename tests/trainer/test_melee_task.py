@@ -7,10 +7,12 @@ import torch
 
 from tests.support.datasets import publish_dataset
 from tests.support.training import MLP, melee_games
-from trainer.loop import Training
+from trainer.loop import Training, train
 from trainer.melee_task import MeleeTask, Segments
+from trainer.setup import begin
 from wm.artifacts.dataset import open_dataset
 from wm.errors import BadConfig, BadData
+from wm.models.build import weights_bytes
 from wm.store import Store
 
 Begin = Callable[..., Training]
@@ -126,6 +128,106 @@ def test_validation_has_both_baselines_and_skill_at_every_horizon(
         metrics["position_mae_constant_velocity@h=1"], rel=0.2
     )
     assert t.task.validate(t.model) == metrics
+
+
+def test_every_family_has_its_skill_at_every_horizon(training: Begin, melee_data: str) -> None:
+    t = training(melee_data, model=MLP, horizons=(1, 5))
+    metrics = t.task.validate(t.model.eval())
+    for at in ("@h=1", "@h=5"):
+        error, copy = metrics[f"velocity_mae{at}"], metrics[f"velocity_mae_copy{at}"]
+        assert metrics[f"velocity_skill{at}"] == pytest.approx(1 - error / copy)
+        right, held = metrics[f"action_accuracy{at}"], metrics[f"action_accuracy_copy{at}"]
+        assert metrics[f"action_skill{at}"] == pytest.approx(1 - (1 - right) / (1 - held))
+    # Nobody is hit in these games, and against no error there is no skill.
+    assert metrics["percent_mae_copy@h=5"] == 0
+    assert "percent_skill@h=5" not in metrics
+
+
+def test_calibration_is_validated(training: Begin, melee_data: str) -> None:
+    """An untrained model is confident of staying, and as often right; never on a change."""
+    t = training(melee_data, model=MLP)
+    metrics = t.task.validate(t.model.eval())
+    assert 0 < metrics["action_ece"] < 0.05 < metrics["change_ece"]
+
+
+@pytest.mark.parametrize("mode", ["every", "window"])
+def test_the_prototypes_loss_is_trained_and_both_losses_are_held_to_its_figures(
+    training: Begin, melee_data: str, mode: str
+) -> None:
+    own = training(melee_data, model=MLP, mode=mode, loss="prototype")
+    other = training(melee_data, model=MLP, mode=mode)
+
+    theirs, ours = (t.task.validate(t.model.eval()) for t in (own, other))
+
+    figures = {name for name in theirs if name.startswith("prototype.")}
+    assert len(figures) == 7
+    assert {name: theirs[name] for name in figures} == {name: ours[name] for name in figures}
+    assert theirs["loss"] == pytest.approx(theirs["prototype.val_loss"])
+    assert ours["loss"] != pytest.approx(ours["prototype.val_loss"])
+    batch = own.task.batch(0)
+    trained = [t.task.loss(t.model, batch).sum.item() for t in (own, other)]
+    assert trained[0] != pytest.approx(trained[1])
+
+
+def test_windows_are_averaged_over_batches_as_the_prototype_does(
+    training: Begin, melee_data: str
+) -> None:
+    """Twelve windows in batches of 8 and 4: each of the last four counts twice."""
+    settings = {"mode": "window", "loss": "prototype", "validate_games": 3, "starts_per_game": 4}
+    t = training(melee_data, model=MLP, **settings)
+    model = t.model.eval()
+
+    found = t.task.validate(model)["prototype.val_loss"]
+
+    assert isinstance(t.task, MeleeTask)
+    batches = [records for records, _ in t.task._held_out_batches()]
+    assert [len(records) for records in batches] == [8, 4]
+    losses = [t.task.loss(model, records) for records in batches]
+    means = [(loss.sum / loss.count).item() for loss in losses]
+    assert found == pytest.approx(sum(means) / 2)
+    assert found != pytest.approx((2 * means[0] + means[1]) / 3)
+
+
+def test_rare_actions_weigh_more_where_that_is_wanted(training: Begin, melee_data: str) -> None:
+    plain = training(melee_data, model=MLP)
+    t = training(melee_data, model=MLP, rare_actions=1.0)
+    again = training(melee_data, model=MLP, rare_actions=1.0)
+    batch = t.task.batch(0)
+
+    loss, held_out = t.task.loss(t.model, batch).sum, t.task.validate(t.model.eval())["loss"]
+
+    assert loss != plain.task.loss(plain.model, batch).sum
+    assert held_out != plain.task.validate(plain.model.eval())["loss"]
+    assert held_out == again.task.validate(again.model.eval())["loss"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"loss": "prototype"}, {"rare_actions": 0.5}, {"mirror": True}, {"swap_players": True}],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_decides_the_weights_may_not_change_on_the_way(
+    training: Begin, melee_data: str, change: dict[str, Any]
+) -> None:
+    t = training(melee_data, model=MLP)
+    t.checkpoints.save(4)
+    again = training(melee_data, attempt=2, model=MLP, **change)
+    with pytest.raises(BadConfig, match=f"was made with {next(iter(change))}"):
+        again.checkpoints.restore()
+
+
+def test_a_stopped_training_with_rare_actions_goes_on_to_the_same_bits(
+    training: Begin, melee_data: str
+) -> None:
+    settings = {"model": MLP, "rare_actions": 0.5, "mirror": True, "swap_players": True}
+    whole = training(melee_data, stage="whole", **settings)
+    train(whole, begin(whole))
+    first = training(melee_data, stage="parts", steps=5, schedule_steps=12, **settings)
+    train(first, begin(first))
+    second = training(melee_data, attempt=2, stage="parts", **settings)
+    assert begin(second) == 5
+    train(second, 5)
+    assert weights_bytes(second.best) == weights_bytes(whole.best)
 
 
 def test_units_are_the_held_out_games_of_sequences_and_rollouts(

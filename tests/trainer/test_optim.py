@@ -111,11 +111,11 @@ def test_updates_are_those_of_torchs_adamw() -> None:
 
     for step in range(5):
         for group in torchs.param_groups:
-            group["lr"] = 0.1 / (step + 1)
+            group["lr"] = torch.tensor(0.1 / (step + 1))
         for model in (ours, twin):
             model.zero_grad()
             model(torch.full((4, 3), step + 1.0)).square().sum().backward()
-        optimizer.step(0.1 / (step + 1), torch.ones(4))
+        optimizer.step(torch.tensor(0.1 / (step + 1)), torch.ones(4))
         torchs.step()
 
     assert torch.equal(ours.weight, twin.weight)
@@ -135,12 +135,12 @@ def test_figures_that_are_not_finite_change_nothing(bad: float) -> None:
     optimizer = Optimizer(config(), model)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
-    optimizer.step(0.1, torch.ones(4))
+    optimizer.step(torch.tensor(0.1), torch.ones(4))
     before = [tensor.clone() for tensor in [*model.parameters(), *optimizer.tensors().values()]]
 
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, bad)
-    optimizer.step(0.1, torch.tensor([1.0, 1.0, 0.0, bad]))
+    optimizer.step(torch.tensor(0.1), torch.tensor([1.0, 1.0, 0.0, bad]))
 
     after = [*model.parameters(), *optimizer.tensors().values()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -154,7 +154,7 @@ def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
 
     expected = 0.0
     for step in range(200):
-        ema.update(model, step)
+        ema.update(model, torch.tensor(ema.weight(step)))
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay)
         assert math.isclose(ema.model.weight.item(), expected, rel_tol=1e-5)  # type: ignore[union-attr]

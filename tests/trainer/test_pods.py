@@ -101,7 +101,7 @@ def test_pod_0_says_why_another_pod_ended(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_pod_waits_for_the_others_so_long_and_no_longer(store: Store, tmp_path: Path) -> None:
-    spec = write_spec(store, settings(publish_chess(store), pods=2, stall_s=4))
+    spec = write_spec(store, settings(publish_chess(store), pods=2, first_step_s=4))
 
     code, log = finish(start_pods(store.url, spec, tmp_path, members=1)[0])
 

@@ -25,9 +25,10 @@ from tests.support.training import (
     wait_for,
     write_spec,
 )
-from trainer.loop import Training, train
+from trainer.loop import train
 from trainer.result import result_of
 from trainer.setup import begin
+from trainer.training import Training
 from wm.artifacts.model import load_card
 from wm.errors import Exit
 from wm.models.build import weights_bytes
@@ -158,17 +159,37 @@ def test_a_loss_that_is_not_finite_is_65(store: Store, tmp_path: Path) -> None:
     code, log = finish(start(tmp_path / "store", spec))
 
     assert code == Exit.BAD_DATA, log
-    assert "step 1, in a batch with games" in outcome(tmp_path / "store", spec).message
+    assert "step 2, in a batch with games" in outcome(tmp_path / "store", spec).message
     assert "Traceback" not in log
 
 
-def test_a_training_that_stands_still_is_160_and_ended(store: Store, tmp_path: Path) -> None:
-    spec = write_spec(store, settings(publish_chess(store), stall_s=0.2))
+def test_a_first_step_that_does_not_come_is_160_whatever_later_ones_may_take(
+    store: Store, tmp_path: Path
+) -> None:
+    spec = write_spec(store, settings(publish_chess(store), first_step_s=0.2))
 
     code, log = finish(start(tmp_path / "store", spec))
 
     assert code == Exit.HANG, log
-    assert "no step was finished for 0.2 s after step 0" in log
+    assert "the attempt's first step was not finished within 0.2 s" in log
+    assert "raise first_step_s" in log
+    until(lambda: not workers(spec, tmp_path / "store"), "what hung is still there")
+
+
+def test_a_training_that_stands_still_is_160_and_ended(store: Store, tmp_path: Path) -> None:
+    """The start takes longer than ``stall_s``, which does not count for it."""
+    config = settings(publish_chess(store), **LONG | {"steps": 10**6, "stall_s": 2.0})
+    spec = write_spec(store, config)
+    process = start(tmp_path / "store", spec)
+    wait_for(process, "step 45 of")
+    until(lambda: b'"done":0' not in store.get(f"{spec.prefix}/heartbeat.json"), "no progress")
+    os.kill(workers(spec, tmp_path / "store")[-1], signal.SIGSTOP)
+
+    code, log = finish(process)
+
+    assert code == Exit.HANG, log
+    assert "no step was finished for 2 s after step" in log
+    assert "raise stall_s" in log
     until(lambda: not workers(spec, tmp_path / "store"), "what hung is still there")
 
 

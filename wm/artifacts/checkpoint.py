@@ -84,12 +84,17 @@ def save_checkpoint(
     return folder
 
 
-def newest_checkpoint(store: Store, run: str, stage: str) -> Checkpoint | None:
+def newest_checkpoint(
+    store: Store, run: str, stage: str, *, at_most: int | None = None
+) -> Checkpoint | None:
     """The newest whole checkpoint over all attempts of a stage, or None.
 
-    A damaged one costs one warning, and the one before it is taken.
+    With ``at_most``, the newest of those after at most so many updates. A damaged one costs one
+    warning, and the one before it is taken.
     """
     for folder in _finished(store, run, stage):
+        if at_most is not None and _step(folder) > at_most:
+            continue
         try:
             return _load(store, folder)
         except (BadData, NotFound) as error:

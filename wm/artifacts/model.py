@@ -61,6 +61,9 @@ class ModelCard(BaseModel):
     """Seconds of the attempt that published it: ``startup_s`` from its first process to its first
     update, and the means of one update, validation and checkpoint, ``step_s``, ``validate_s`` and
     ``save_s``; 0 for what it did not do."""
+    peaks: dict[str, float] = {}
+    """Most memory that the attempt's leading process used, in GB (10^9 bytes): ``memory_peak_gb``
+    resident, ``gpu_memory_peak_gb`` of tensors on its GPU, if it had one."""
     training: dict[str, Any]
     """Resolved settings of the training."""
     created: float
@@ -89,6 +92,7 @@ def publish_model(
     training: dict[str, Any],
     targets_per_s: float = 0,
     timing: dict[str, float] | None = None,
+    peaks: dict[str, float] | None = None,
     units: int = 0,
 ) -> ModelCard:
     """Publish safetensors bytes as a model; doing so twice gives the first one's card."""
@@ -112,6 +116,7 @@ def publish_model(
         units=units,
         targets_per_s=targets_per_s,
         timing=timing or {},
+        peaks=peaks or {},
         training=training,
         created=time.time(),
     )

@@ -41,7 +41,9 @@ def load_model(store: Store, model: str | ModelCard) -> nn.Module:
     """
     card = load_card(store, model) if isinstance(model, str) else model
     try:
-        config = _CONFIG.validate_python(card.config)
+        # What it was trained with need not be where it is loaded.
+        shape = {name: value for name, value in card.config.items() if name != "backend"}
+        config = _CONFIG.validate_python(shape)
     except ValidationError as error:
         raise BadData(
             f"{card.key} has a configuration that no model has: {error.errors()[0]['msg']}",

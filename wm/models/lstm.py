@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from wm.games.chess.vocabulary import PAD, SIZE
+from wm.models.chess_board import CLASSES, SQUARES
 from wm.models.config import LSTMConfig
 
 WINNERS = 4
@@ -20,6 +21,8 @@ State = tuple[Tensor, Tensor]
 
 class NextMoveLSTM(nn.Module):
     """Embedding -> LSTM -> [hidden, winner, phase, side to move] -> logits over the moves.
+
+    With ``board_head`` the LSTM's output also tells the board, as a second thing to learn.
 
     The shape is the chess prototype's, whose last-hidden-of-a-packed-prefix is the special case of
     one position; here every position of a game predicts its next move in one pass.
@@ -40,6 +43,8 @@ class NextMoveLSTM(nn.Module):
         self.side = nn.Embedding(2, 4)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden + 8 + 8 + 4, SIZE)
+        self.board = nn.Linear(config.hidden, SQUARES * CLASSES) if config.board_head else None
+        """For training only: the board after each ply, told from the LSTM's output."""
 
     def forward(
         self,
@@ -79,6 +84,16 @@ class NextMoveLSTM(nn.Module):
             hidden = hidden.flatten(0, 1)[where]
             winner, phase, side = (x.flatten()[where] for x in (winner, phase, side))
         return self.join(hidden, winner, phase, side), state
+
+    def board_logits(self, features: Tensor) -> Tensor:
+        """Logits [N, 13, 64] of the piece on each square, from features [N, hidden + 20].
+
+        Only of a model whose configuration has ``board_head``. The squares come last because a
+        softmax over 13 numbers that lie side by side is several times slower.
+        """
+        assert self.board is not None, "the model has no board head"
+        logits: Tensor = self.board(features[:, : self.board.in_features])
+        return logits.view(-1, CLASSES, SQUARES)
 
     def context(self, moves: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Top hidden [B, hidden] and state after the first ``lengths`` [B] of ``moves`` [B, T]."""

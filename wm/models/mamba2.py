@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wm.models.config import Mamba2Config
+from wm.models.mamba_kernel import scan_of
 
 
 class BlockState(NamedTuple):
@@ -86,7 +87,7 @@ class Mamba2Block(nn.Module):
     """One Mamba-2 mixer with a single group: H heads of width P share B and C of width N.
 
     Sequences up to ``config.chunk`` take the one-chunk form, longer ones of any length the chunked
-    form; both, and :meth:`step`, are the same function up to rounding.
+    form; both, :meth:`step` and the other backends are the same function up to rounding.
     """
 
     def __init__(self, config: Mamba2Config) -> None:
@@ -95,6 +96,7 @@ class Mamba2Block(nn.Module):
         heads = inner // config.headdim
         channels = inner + 2 * config.d_state
         self._chunk = config.chunk
+        self._scan = scan_of(config.backend, ssd)
         self._headdim = config.headdim
         self._parts = [inner, channels, heads]
         self._channels = [inner, config.d_state, config.d_state]
@@ -115,7 +117,7 @@ class Mamba2Block(nn.Module):
         x, B, C = torch.split(self._convolve(window, u.shape[1]), self._channels, dim=-1)
         x = torch.unflatten(x, -1, (-1, self._headdim))
         dt, A = self._rates(dt)
-        y, ssm = ssd(x, dt, A, B, C, self._chunk, state.ssm if state else None)
+        y, ssm = self._scan(x, dt, A, B, C, self._chunk, state.ssm if state else None)
         conv = window[:, u.shape[1] :]
         return self._output(y, x, z), BlockState(conv, ssm)
 

@@ -24,6 +24,8 @@ from wm.models.melee_features import (
 
 OUTPUTS = 1050
 """8 core, 6 binary, 10 velocity, 6 dynamics, 2 x 510 categorical; player 0 before player 1."""
+HIT_OUTPUTS = 2
+"""More where a model tells hits apart (``percent: hit``): a logit for each player."""
 CONTINUOUS = CORE + VELOCITY + DYNAMICS
 """Columns of a player's residuals, in order."""
 TELEPORT = 30.0
@@ -31,6 +33,8 @@ TELEPORT = 30.0
 LAST_DEATH, REBIRTH = 10, 12
 """Actions up to 10 are deaths: a stock is gone. With 12 the player is back, at 0 percent."""
 
+_HIT_PRIOR = -4.0
+"""Logit of a hit that an output of 0 stands for: one frame in fifty."""
 _SMALLEST = 0.01
 """Unit of a column that never changes in training; a smaller one would blow up the first change."""
 
@@ -44,19 +48,33 @@ class Heads(NamedTuple):
     """[..., 2, 3]: logits."""
     categories: tuple[Tensor, ...]
     """[..., 2, size] logits for each of CATEGORIES."""
+    hit: Tensor | None
+    """[..., 2]: logits that percent rises; None where a model has no such outputs."""
+    after_hit: Tensor
+    """[..., 2]: percent if it rises; without ``hit`` simply the predicted percent."""
 
 
 def read(outputs: Tensor, last: Frames, scales: Scales) -> Heads:
-    """Outputs [..., 1050] as the prediction of the frame after ``last`` [...]."""
+    """Outputs [..., 1050 or 1052] as the prediction of the frame after ``last`` [...].
+
+    With 1,052 the last two say whether the players are hit, and the percent in the others is what
+    it would be then: predicted where a hit is more likely than not, else percent stays.
+    """
     core, binary, velocity, dynamics, categories = (
         part.reshape(*part.shape[:-1], 2, -1)
-        for part in torch.split(outputs, [8, 6, 10, 6, 1020], -1)
+        for part in torch.split(outputs[..., :OUTPUTS], [8, 6, 10, 6, 1020], -1)
     )
     residual = torch.cat((core, velocity, dynamics), -1) * scales.residual
     logits = torch.split(categories, list(CATEGORIES.values()), -1)
     held = last.categories.unsqueeze(-1)
+    numbers = _glide(last, prior(last) + residual)
+    after_hit, hit = numbers[..., 0], None
+    if outputs.shape[-1] > OUTPUTS:
+        hit = outputs[..., OUTPUTS:] + _HIT_PRIOR
+        percent = torch.where(hit > 0, after_hit, last.core[..., 0])
+        numbers = torch.cat((percent.unsqueeze(-1), numbers[..., 1:]), -1)
     return Heads(
-        continuous=_glide(last, prior(last) + residual),
+        continuous=numbers,
         binary=binary + (2 * last.binary - 1) * scales.binary_hold,
         categories=tuple(
             table.scatter_add(
@@ -64,6 +82,8 @@ def read(outputs: Tensor, last: Frames, scales: Scales) -> Heads:
             )
             for i, (table, hold) in enumerate(zip(logits, scales.category_hold, strict=True))
         ),
+        hit=hit,
+        after_hit=after_hit,
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wm.models.config import Mamba2Config, MLPConfig
 from wm.models.mamba2 import Mamba2, RMSNorm
 from wm.models.melee_features import CONTROLLER, FrameEmbedding, Frames, decode
-from wm.models.melee_heads import OUTPUTS, Scales
+from wm.models.melee_heads import HIT_OUTPUTS, OUTPUTS, Scales
 
 
 class WorldModel(nn.Module):
@@ -30,7 +30,8 @@ class WorldModel(nn.Module):
             if isinstance(config, MLPConfig)
             else FrameSequence(config, width)
         )
-        self.heads = nn.Linear(self.backbone.width, OUTPUTS)
+        hits = HIT_OUTPUTS if config.percent == "hit" else 0
+        self.heads = nn.Linear(self.backbone.width, OUTPUTS + hits)
         # An untrained model predicts its prior, not noise around it.
         nn.init.zeros_(self.heads.weight)
         nn.init.zeros_(self.heads.bias)

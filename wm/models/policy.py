@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from wm.games.chess.vocabulary import PAD
+from wm.models.chess_board import SQUARES, boards
 from wm.models.lstm import NextMoveLSTM, State
 
 Labels = Literal["all", "winner", "loser"]
@@ -51,13 +52,17 @@ class PolicyLoss:
     """
 
     loss: Tensor
-    """Weighted cross-entropy in nats, summed; the only one with a gradient."""
+    """Weighted cross-entropy in nats, summed, and the board's; the only one with a gradient."""
     count: Tensor
     """Labels."""
     top1: Tensor
     """Labels that were the most likely move."""
     top5: Tensor
     """Labels among the five most likely moves."""
+    squares: Tensor
+    """Squares whose piece was told, as boards: 64 right squares are 1; 0 without a board head."""
+    boards: Tensor
+    """Boards told without a mistake; 0 without a board head."""
 
 
 class Positions(NamedTuple):
@@ -114,6 +119,7 @@ def policy_loss(
     hide_winner: Tensor | None = None,
     phase_weights: Tensor | None = None,
     winner_weight: float = 1.0,
+    board_weight: float = 0.0,
 ) -> PolicyLoss:
     """Loss and metrics at the labelled positions.
 
@@ -121,6 +127,8 @@ def policy_loss(
     only ever told who won cannot play when nobody has.
     ``phase_weights``, float [4], and ``winner_weight``, for games that somebody won, multiply the
     cross-entropy of a label (both 1 unless the prototype's weighting is wanted).
+    ``board_weight`` adds, at each label, that much of the cross-entropy of the board before it,
+    the mean over its squares; that needs a model with a board head.
     """
     where, real = labelled
     features, _ = model.features(
@@ -134,9 +142,20 @@ def policy_loss(
     if winner_weight != 1.0:
         won = (games.winner < 2)[where // games.moves.shape[1]]
         weight = torch.where(won, weight * winner_weight, weight)
-    hit = (top == label[:, None]) & real[:, None]
+    total, hit = (loss * weight).sum(), (top == label[:, None]) & real[:, None]
+    squares = whole = torch.zeros((), device=total.device)
+    if model.board is not None:
+        board = boards(games.moves).flatten(0, 1)[where]
+        surprise, told = _score_boards(model, features, board)
+        squares, whole = (told * real).sum(), ((told == 1) & real).sum()
+        total = total + board_weight * (surprise * real).sum()
     return PolicyLoss(
-        loss=(loss * weight).sum(), count=real.sum(), top1=hit[:, 0].sum(), top5=hit.sum()
+        loss=total,
+        count=real.sum(),
+        top1=hit[:, 0].sum(),
+        top5=hit.sum(),
+        squares=squares,
+        boards=whole,
     )
 
 
@@ -218,10 +237,29 @@ def _score(head: nn.Module, features: Tensor, label: Tensor) -> tuple[Tensor, Te
 
     On a CPU in pieces whose logits stay in its cache: half the time of all positions at once.
     """
-    size = 512 if features.device.type == "cpu" else max(len(features), 1)
     losses, tops = [], []
-    for piece, own in zip(torch.split(features, size), torch.split(label, size), strict=True):
+    for piece, own in _pieces(features, label):
         logits = head(piece).float()
         losses.append(F.cross_entropy(logits, own, reduction="none"))
         tops.append(logits.detach().topk(5).indices)
     return torch.cat(losses), torch.cat(tops)
+
+
+def _score_boards(model: NextMoveLSTM, features: Tensor, board: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy, mean over the squares, and share of right squares, each [N]."""
+    losses, right = [], []
+    for piece, own in _pieces(features, board.long()):
+        logits = model.board_logits(piece).float()
+        # As F.cross_entropy, which has no deterministic kernel on CUDA for this shape.
+        picked = logits.gather(1, own[:, None])[:, 0]
+        losses.append((logits.logsumexp(1) - picked).mean(1))
+        # As argmax == own, which takes over twenty times as long on a CPU.
+        others = logits.detach().scatter(1, own[:, None], float("-inf")).amax(1)
+        right.append((picked > others).sum(1) / SQUARES)
+    return torch.cat(losses), torch.cat(right)
+
+
+def _pieces(features: Tensor, label: Tensor) -> zip[tuple[Tensor, Tensor]]:
+    """Both in pieces whose logits stay in a CPU's cache."""
+    size = 512 if features.device.type == "cpu" else max(len(features), 1)
+    return zip(torch.split(features, size), torch.split(label, size), strict=True)

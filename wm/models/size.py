@@ -17,6 +17,8 @@ _CONTROLLERS = 26
 """Numbers that say what both players press."""
 _FACTS = 20
 """Width of what a policy is told of winner, phase and side."""
+_BOARD = 64 * 13
+"""Outputs of a policy's board head: the piece on each square."""
 
 
 def parameters(config: ModelConfig) -> int:
@@ -28,7 +30,7 @@ def parameters(config: ModelConfig) -> int:
             frame = _FRAME[config.state_age_embed]
             inputs = config.context * frame + _CONTROLLERS
             hidden, trunk = config.hidden, config.trunk
-            layers = (inputs + 1) * hidden + (hidden + 1) * trunk + (trunk + 1) * _MELEE_OUTPUTS
+            layers = (inputs + 1) * hidden + (hidden + 1) * trunk + (trunk + 1) * _outputs(config)
             return layers + _MELEE_EMBEDDINGS[config.state_age_embed]
         case Mamba2Config():
             return _mamba2(config)
@@ -48,7 +50,8 @@ def _lstm(c: LSTMConfig) -> int:
         4 * c.hidden * ((c.embed if layer == 0 else c.hidden) + c.hidden) + 8 * c.hidden
         for layer in range(c.layers)
     )
-    return layers + SIZE * c.embed + (c.hidden + _FACTS) * SIZE + SIZE + 72
+    board = (c.hidden + 1) * _BOARD if c.board_head else 0
+    return layers + SIZE * c.embed + (c.hidden + _FACTS) * SIZE + SIZE + 72 + board
 
 
 def _mamba2(c: Mamba2Config) -> int:
@@ -57,5 +60,9 @@ def _mamba2(c: Mamba2Config) -> int:
     block = (2 * inner + 2 * n + heads) * d + (c.d_conv + 1) * (inner + 2 * n)
     block += 3 * heads + inner + inner * d + d
     frame = _FRAME[c.state_age_embed] + 1
-    outside = frame * d + d + _MELEE_OUTPUTS * (d + 1) + (_CONTROLLERS + 1) * d
+    outside = frame * d + d + _outputs(c) * (d + 1) + (_CONTROLLERS + 1) * d
     return c.layers * block + outside + _MELEE_EMBEDDINGS[c.state_age_embed]
+
+
+def _outputs(c: MLPConfig | Mamba2Config) -> int:
+    return _MELEE_OUTPUTS + (2 if c.percent == "hit" else 0)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from pydantic import BaseModel
 
 from wm.errors import Exit
+from wm.stage.settings import describe
 
 
 class Arguments(argparse.Namespace):
@@ -27,7 +28,7 @@ def parse(kind: str, argv: Sequence[str], settings: type[BaseModel] | None) -> A
     parser = _Parser(
         prog=f"python -m {Path(sys.argv[0]).parent.name}",
         description=f"Run one {kind} attempt of a wmctl run from its spec.",
-        epilog=_describe(settings) if settings else None,
+        epilog=describe(settings) if settings else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--spec", required=True, help="address of the attempt's spec.json")
@@ -42,15 +43,3 @@ class _Parser(argparse.ArgumentParser):
         """argparse would end with 2, which is outside the contract."""
         self.print_usage(sys.stderr)
         self.exit(Exit.BAD_CONFIG, f"error: {message}\n")
-
-
-def _describe(settings: type[BaseModel]) -> str:
-    lines = ["settings (the spec's config):"]
-    for name, field in settings.model_fields.items():
-        default = (
-            "required"
-            if field.is_required()
-            else f"default {field.get_default(call_default_factory=True)!r}"
-        )
-        lines.append(f"  {name}: {' '.join((field.description or '').split())} ({default})")
-    return "\n".join(lines)

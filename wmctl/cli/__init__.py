@@ -19,6 +19,7 @@ COMMANDS = {
     "cancel": "End a run; its stages save their state.",
     "explain": "Show every decision of a run, decided again.",
     "compare": "Show how two runs differ.",
+    "replay-step": "Make one step of a training again.",
     "report": "Write a run's report and show its verdict.",
     "collect": "Bring a run's results home.",
     "runs": "List the runs in the store.",
@@ -40,7 +41,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"wmctl.cli.{cmd_name}")
+        module = importlib.import_module(f"wmctl.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

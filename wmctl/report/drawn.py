@@ -28,7 +28,7 @@ def drawn(report: Report) -> dict[str, list[Markup]]:
             t.label: t
             for name, t in report.trainings.items()
             # A calibration's hundred steps say nothing of how well it learns.
-            if t.game == game and t.points and not _calibrates(report, name)
+            if t.game == game and t.points and not calibrates(report, name)
         }
         if own:
             made[game].append(
@@ -51,7 +51,8 @@ def drawn(report: Report) -> dict[str, list[Markup]]:
     return {game: [Markup(svg) for svg in svgs] for game, svgs in made.items()}  # noqa: S704
 
 
-def _calibrates(report: Report, name: str) -> bool:
+def calibrates(report: Report, name: str) -> bool:
+    """Whether that train stage only measures how fast trainings are."""
     return report.spec.plan.stages[report.spec.node(name).stage].calibrate is not None
 
 

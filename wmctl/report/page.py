@@ -14,6 +14,7 @@ from wm.errors import WmError
 from wm.store import Store
 from wmctl.report.bars import bars
 from wmctl.report.collect import Report, collect
+from wmctl.report.device import panels
 from wmctl.report.drawn import by_rating, drawn
 from wmctl.run.history import Event
 from wmctl.run.spec import RunSpec
@@ -87,6 +88,7 @@ def render(report: Report) -> str:
         state=report.state,
         phrases=phrases,
         charts=drawn(report),
+        device=panels(report),
         lineage=report.lineage(),
         how=how,
         bars=bars(how),

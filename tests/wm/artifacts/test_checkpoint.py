@@ -48,6 +48,15 @@ def test_the_newest_of_all_attempts_is_the_one_with_most_steps(store: Store) -> 
     assert found.step == 1_000_000
 
 
+def test_the_newest_up_to_a_step_can_be_asked_for(store: Store) -> None:
+    for step in (4, 8, 12):
+        save(store, step)
+
+    found = [newest_checkpoint(store, "r", "train", at_most=step) for step in (3, 8, 11)]
+
+    assert [one and one.step for one in found] == [None, 8, 8]
+
+
 def test_a_checkpoint_without_a_manifest_does_not_exist(store: Store) -> None:
     save(store, 4)
     store.delete(f"{save(store, 8)}/manifest.json")

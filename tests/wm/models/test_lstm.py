@@ -80,6 +80,27 @@ def test_chosen_positions_have_the_same_features(model: NextMoveLSTM) -> None:
     torch.testing.assert_close(some, everywhere.flatten(0, 1)[where], rtol=0, atol=0)
 
 
+def test_a_board_head_changes_no_other_weight(model: NextMoveLSTM) -> None:
+    torch.manual_seed(1)
+    headed = NextMoveLSTM(SMALL.model_copy(update={"board_head": True})).double()
+    weights = headed.state_dict()
+    assert weights.pop("board.weight").shape == (64 * 13, SMALL.hidden)
+    assert weights.pop("board.bias").shape == (64 * 13,)
+    plain = model.state_dict()
+    assert weights.keys() == plain.keys()
+    assert all(torch.equal(weights[name], plain[name]) for name in plain)
+
+
+def test_the_board_is_told_from_the_lstm_alone() -> None:
+    headed = NextMoveLSTM(SMALL.model_copy(update={"board_head": True, "dropout": 0.0}))
+    moves, winner, phase, side = _inputs(2, 4)
+    features, _ = headed.features(moves, winner, phase, side)
+    told = headed.board_logits(features.flatten(0, 1))
+    assert told.shape == (8, 13, 64)
+    others, _ = headed.features(moves, 3 - winner, 3 - phase, 1 - side)
+    torch.testing.assert_close(headed.board_logits(others.flatten(0, 1)), told)
+
+
 def _inputs(batch: int, length: int) -> tuple[torch.Tensor, ...]:
     """Moves, winner, phase and side to move."""
     return (

@@ -10,12 +10,25 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from wm.models.config import Mamba2Config
 from wm.models.mamba2 import BlockState, Mamba2, Mamba2Block, ssd
 
 SMALL = Mamba2Config(d_model=16, layers=2, d_state=8, headdim=4, chunk=8)
+
+
+GOLDEN: dict[str, tuple[int, ...]] = {
+    "dt_bias": (12,),
+    "A_log": (12,),
+    "D": (12,),
+    "in_proj.weight": (1676, 384),
+    "conv1d.weight": (896, 1, 4),
+    "conv1d.bias": (896,),
+    "norm.weight": (768,),
+    "out_proj.weight": (384, 768),
+}
+"""State dict of mamba_ssm.Mamba2(384, d_state=64), measured; HF's mixer has the same."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,19 +38,42 @@ def _seed() -> None:
 
 def test_block_has_the_names_and_shapes_of_mamba_ssm() -> None:
     block = Mamba2Block(Mamba2Config())
-    assert {name: tuple(p.shape) for name, p in block.state_dict().items()} == {
-        "dt_bias": (12,),
-        "A_log": (12,),
-        "D": (12,),
-        "in_proj.weight": (1676, 384),
-        "conv1d.weight": (896, 1, 4),
-        "conv1d.bias": (896,),
-        "norm.weight": (768,),
-        "out_proj.weight": (384, 768),
-    }
+    assert {name: tuple(p.shape) for name, p in block.state_dict().items()} == GOLDEN
     assert sum(p.numel() for p in block.parameters()) == 943_780
     backbone = Mamba2(Mamba2Config())
     assert sum(p.numel() for p in backbone.parameters()) == 4 * (943_780 + 384)
+
+
+def test_weights_of_the_packages_layout_go_both_ways() -> None:
+    theirs = {name: torch.randn(shape) for name, shape in GOLDEN.items()}
+    block = Mamba2Block(Mamba2Config())
+    _assert_both_ways(block, _Theirs(theirs))
+    # In the model each block is a mixer beside its norm, as in mamba_ssm's own.
+    names = {name.removeprefix("layers.3.") for name in Mamba2(Mamba2Config()).state_dict()}
+    assert {f"mixer.{name}" for name in theirs} | {"norm.weight"} <= names
+
+
+def test_weights_go_both_ways_with_mamba_ssm() -> None:
+    mamba_ssm = pytest.importorskip("mamba_ssm", exc_type=ImportError)
+    theirs = mamba_ssm.Mamba2(384, d_state=64, device="cpu")
+    _assert_both_ways(Mamba2Block(Mamba2Config()), theirs)
+
+
+@pytest.mark.parametrize("length", [1, 10, 64, 65, 200])
+def test_block_equals_the_mixer_of_transformers(length: int) -> None:
+    pytest.importorskip("transformers", exc_type=ImportError)
+    from transformers import Mamba2Config as TheirConfig
+    from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
+
+    shape = {"hidden_size": 384, "num_heads": 12, "head_dim": 64, "state_size": 64}
+    config = TheirConfig(**shape, n_groups=1, chunk_size=64, num_hidden_layers=1)
+    theirs, block = Mamba2Mixer(config, 0).eval(), Mamba2Block(Mamba2Config())
+    for parameter in (block.norm.weight, block.D):
+        torch.nn.init.normal_(parameter)
+    _assert_both_ways(block, theirs)
+    u = torch.randn(2, length, 384)
+    with torch.no_grad():
+        torch.testing.assert_close(block(u)[0], theirs(u), rtol=0, atol=5e-6)
 
 
 def test_rates_start_in_their_ranges_and_are_not_decayed() -> None:
@@ -74,8 +110,29 @@ def test_chunks_equal_the_scan_in_single_precision_under_strong_decay() -> None:
     torch.testing.assert_close(y.double(), want, rtol=0, atol=3e-4)
 
 
-def test_block_is_conv_scan_skip_gate_norm() -> None:
-    block = Mamba2Block(SMALL).double()
+@pytest.mark.parametrize("length", [10, 64, 200])
+@pytest.mark.parametrize(
+    ("dtype", "error"),
+    [(torch.float64, 1e-13), (torch.float32, 1e-5), (torch.bfloat16, 1e-2)],
+)
+def test_forms_equal_the_scan_at_the_shape_of_a_real_model(
+    length: int, dtype: torch.dtype, error: float
+) -> None:
+    x, dt, A, B, C, state = _sequence(length, heads=12, width=64, n=64)
+    low = [part.to(dtype) for part in (x, B, C)]
+    want, want_state = _scan(low[0].double(), dt, A, low[1].double(), low[2].double(), state)
+    wide = torch.promote_types(dtype, torch.float32)
+    for chunk in (16, 64, 512):
+        y, after = ssd(low[0], dt.to(wide), A.to(wide), low[1], low[2], chunk, state.to(wide))
+        assert (y.dtype, after.dtype) == (dtype, wide)
+        assert (y.double() - want).std() < error * want.std()
+        assert (after.double() - want_state).std() < error * want_state.std()
+
+
+@pytest.mark.parametrize("form", ["one chunk", "chunks", "steps"])
+def test_block_is_conv_scan_skip_gate_norm(form: str) -> None:
+    config = SMALL.model_copy(update={"chunk": 4 if form == "chunks" else 64})
+    block = Mamba2Block(config).double()
     for parameter in (block.norm.weight, block.D):
         torch.nn.init.normal_(parameter)
     u = torch.randn(2, 11, 16, dtype=torch.float64)
@@ -88,7 +145,8 @@ def test_block_is_conv_scan_skip_gate_norm() -> None:
     gated = (y + block.D[:, None] * x).flatten(2) * F.silu(z)
     normed = gated / (gated.square().mean(-1, keepdim=True) + 1e-5).sqrt() * block.norm.weight
     want = normed @ block.out_proj.weight.T
-    torch.testing.assert_close(block(u)[0], want, rtol=0, atol=1e-12)
+    got = _stepped(block, u) if form == "steps" else block(u)[0]
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("length", [1, 5, 8, 9, 30])
@@ -180,16 +238,18 @@ def test_heads_that_do_not_fill_the_width_are_refused() -> None:
         Mamba2Config(d_model=64, headdim=48)
 
 
-def _sequence(length: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """x, dt, A, B, C and a state for 2 sequences, 3 heads of width 5, states of width 7."""
+def _sequence(
+    length: int, heads: int = 3, width: int = 5, n: int = 7
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """x, dt, A, B, C and a state for 2 sequences."""
     wide = torch.float64
     return (
-        torch.randn(2, length, 3, 5, dtype=wide),
-        torch.rand(2, length, 3, dtype=wide),
-        -torch.empty(3, dtype=wide).uniform_(1, 16),
-        torch.randn(2, length, 7, dtype=wide),
-        torch.randn(2, length, 7, dtype=wide),
-        torch.randn(2, 7, 3, 5, dtype=wide),
+        torch.randn(2, length, heads, width, dtype=wide),
+        torch.rand(2, length, heads, dtype=wide),
+        -torch.empty(heads, dtype=wide).uniform_(1, 16),
+        torch.randn(2, length, n, dtype=wide),
+        torch.randn(2, length, n, dtype=wide),
+        torch.randn(2, n, heads, width, dtype=wide),
     )
 
 
@@ -204,6 +264,37 @@ def _scan(
         state = decay[:, None, :, None] * state + added
         outputs.append(torch.einsum("bn,bnhp->bhp", C[:, t], state).unsqueeze(1))
     return torch.cat(outputs, 1), state
+
+
+class _Theirs(nn.Module):
+    """A module whose state dict has the given names and tensors."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        for name, tensor in tensors.items():
+            folder, _, last = name.rpartition(".")
+            if folder and not hasattr(self, folder):
+                self.add_module(folder, nn.Module())
+            self.get_submodule(folder).register_parameter(last, nn.Parameter(tensor))
+
+
+def _assert_both_ways(ours: nn.Module, theirs: nn.Module) -> None:
+    """Each takes the other's state dict whole, whatever it held before."""
+    for giver, taker in ((theirs, ours), (ours, theirs)):
+        with torch.no_grad():
+            for parameter in giver.parameters():
+                parameter.mul_(1.25)
+        taker.load_state_dict(giver.state_dict(), strict=True)
+        taken = taker.state_dict()
+        assert all(torch.equal(taken[name], w) for name, w in giver.state_dict().items())
+
+
+def _stepped(block: Mamba2Block, u: Tensor) -> Tensor:
+    state, outputs = block.initial_state(len(u)), []
+    for t in range(u.shape[1]):
+        y, state = block.step(u[:, t], state)
+        outputs.append(y)
+    return torch.stack(outputs, 1)
 
 
 def _assert_same_state(got: list[BlockState], want: list[BlockState]) -> None:

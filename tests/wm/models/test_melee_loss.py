@@ -9,10 +9,19 @@ from torch import Tensor
 
 from tests.support.melee_records import made_records
 from wm.games.melee.schema import FRAME, column
-from wm.models.config import Mamba2Config, MLPConfig
+from wm.models.config import Mamba2Config
 from wm.models.melee_features import decode
 from wm.models.melee_heads import OUTPUTS, Scales
-from wm.models.melee_loss import LOSSES, Loss, prototype_loss, residual_loss
+from wm.models.melee_loss import (
+    LOSSES,
+    RAREST,
+    WEIGHTS,
+    Loss,
+    prototype_loss,
+    rarity,
+    residual_loss,
+)
+from wm.models.melee_metrics import one_step
 from wm.models.melee_model import WorldModel
 
 
@@ -41,9 +50,8 @@ def test_burn_in_and_the_end_of_a_game_are_left_out(loss: Callable[..., Loss]) -
     records, scales, outputs = made_records()[:2, :20], units(), torch.randn(2, 19, OUTPUTS)
     valid = torch.ones(2, 20, dtype=torch.bool)
     valid[0, 15:] = False
-    seen = loss(outputs, records, scales, valid=valid, burn_in=4, detail=True)
+    seen = loss(outputs, records, scales, valid=valid, burn_in=4)
     assert seen.count == 10 + 15
-    assert seen.metrics["action_accuracy"][1] == 2 * 25
     outputs[:, :4] = 9
     outputs[0, 14:] = 9
     again = loss(outputs, records, scales, valid=valid, burn_in=4)
@@ -142,21 +150,6 @@ def test_a_rebirth_is_no_motion_to_learn() -> None:
     assert residual_loss(outputs, records, scales).sum > before.sum
 
 
-def test_metrics_of_an_untrained_model_are_those_of_persistence() -> None:
-    model = WorldModel(MLPConfig(context=2, hidden=8, trunk=8)).eval()
-    records = made_records()
-    model.scales.fit(decode(records))
-    found = residual_loss(model(records), records, model.scales, detail=True).metrics
-    mean = {name: (total / count).item() for name, (total, count) in found.items()}
-    assert mean["action_accuracy"] == mean["action_accuracy_copy"] > 0.7
-    assert mean["change_accuracy"] == 0
-    assert mean["velocity_mae"] == pytest.approx(mean["velocity_mae_copy"])
-    assert mean["percent_mae"] == pytest.approx(mean["percent_mae_copy"])
-    # The prior knows that nothing moves in hitlag, constant velocity does not.
-    assert 0 < mean["position_mae"] <= mean["position_mae_constant_velocity"]
-    assert mean["position_mae_constant_velocity"] < mean["position_mae_copy"]
-
-
 def test_sixty_steps_beat_constant_velocity_one_frame_ahead() -> None:
     torch.manual_seed(0)
     records = made_records(games=24)
@@ -174,7 +167,70 @@ def test_sixty_steps_beat_constant_velocity_one_frame_ahead() -> None:
         optimizer.step()
     model.eval()
     with torch.no_grad():
-        found = residual_loss(model(records[16:]), records[16:], model.scales, detail=True).metrics
+        found = one_step(model(records[16:]), records[16:], model.scales)
     mean = {name: (total / count).item() for name, (total, count) in found.items()}
     assert mean["position_mae"] < 0.9 * mean["position_mae_constant_velocity"]
     assert mean["change_accuracy"] > 0.05
+
+
+def test_a_rare_action_weighs_as_its_frequency_says() -> None:
+    frames = np.zeros((1, 100), FRAME)
+    column(frames, "action")[:] = 14
+    column(frames, "action")[0, 40:42] = [(20, 21), (20, 21)]
+    seen = decode(torch.from_numpy(frames.view(np.uint8).reshape(1, 100, 104)))
+
+    mean = 200 / 3  # of the three actions that occur
+    assert rarity(seen, 0).tolist() == [1.0] * 400
+    half, whole = rarity(seen, 0.5), rarity(seen, 1)
+    assert half[14].item() == pytest.approx((mean / 196) ** 0.5)
+    assert half[20].item() == half[21].item() == pytest.approx((mean / 2) ** 0.5)
+    assert whole[14].item() == pytest.approx(mean / 196)
+    assert whole[20].item() == whole[399].item() == RAREST
+
+
+def test_the_weight_of_an_action_is_that_of_the_frames_it_is_to_be_predicted_on() -> None:
+    scales = units()
+    frames = np.zeros((1, 2), FRAME)
+    column(frames, "action")[0] = [(14, 20), (15, 20)]
+    records = torch.from_numpy(frames.view(np.uint8).reshape(1, 2, 104))
+    outputs = torch.zeros(1, 1, OUTPUTS)
+    weight = torch.ones(400)
+    plain = residual_loss(outputs, records, scales).sum
+    assert residual_loss(outputs, records, scales, action_weight=weight).sum == plain
+
+    weight[14] = 50  # the action that ends
+    assert residual_loss(outputs, records, scales, action_weight=weight).sum == plain
+    weight[15] = 3
+    heavier = residual_loss(outputs, records, scales, action_weight=weight).sum
+    hold = scales.category_hold[0].item()
+    nats = np.log(np.exp(hold) + 399)  # player 0's, whose output for action 15 is 0
+    assert (heavier - plain).item() == pytest.approx(WEIGHTS["action"] * 5 * 2 * nats / 2, rel=1e-4)
+
+
+def hit_records(before: float, after: float) -> Tensor:
+    """Two frames in which player 0's percent goes from ``before`` to ``after``."""
+    frames = np.zeros((1, 2), FRAME)
+    column(frames, "action")[:] = 14
+    column(frames, "percent")[0] = [(before, 20), (after, 20)]
+    return torch.from_numpy(frames.view(np.uint8).reshape(1, 2, 104))
+
+
+def test_percent_as_a_hit_learns_the_amount_from_hits_alone() -> None:
+    scales = Scales(state_age_embed=True)
+
+    def gradients(records: Tensor) -> Tensor:
+        outputs = torch.zeros(1, 1, OUTPUTS + 2)
+        outputs[..., [0, 4]] = 5  # percent, if there is a hit
+        outputs.requires_grad_()
+        residual_loss(outputs, records, scales).sum.backward()
+        assert outputs.grad is not None
+        return outputs.grad[0, 0, [0, 4, -2, -1]]  # both amounts, both hits
+
+    no_hit = 1 / (1 + np.exp(4))  # P(hit) of an output of 0
+    share = WEIGHTS["percent"] / 2  # mean over players
+    missed = gradients(hit_records(30, 30))
+    assert missed.tolist() == pytest.approx([0, 0, share * no_hit, share * no_hit], rel=1e-4)
+    struck = gradients(hit_records(30, 42))
+    assert struck.tolist() == pytest.approx(
+        [-share, 0, share * (no_hit - 1), share * no_hit], rel=1e-4
+    )

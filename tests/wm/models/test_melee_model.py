@@ -48,6 +48,14 @@ def test_parameter_counts(config: MLPConfig | Mamba2Config, parameters: int) -> 
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
+def test_hits_have_an_output_for_each_player() -> None:
+    model = trained(MLPConfig(context=4, hidden=16, trunk=8, percent="hit"))
+    records = made_records()[:2, :12]
+    assert model(records).shape == (2, 8, OUTPUTS + 2)
+    last = decode(records)[:, 3:-1]
+    assert read(model(records), last, model.scales).hit is not None
+
+
 @small
 def test_every_position_with_context_predicts(config: MLPConfig | Mamba2Config) -> None:
     model = trained(config)

@@ -121,3 +121,10 @@ def test_a_death_costs_one_stock_once_and_a_rebirth_clears_percent() -> None:
     assert alive.core[0, 1].tolist()[:3] == [0, 20, 70]
     assert alive.core[0, 0, 0] == 30
     assert one_step(alive, back).core[0, 1].tolist()[1:3] != [20, 70]
+
+
+def test_where_hits_are_told_apart_percent_rises_if_one_is_more_likely_than_not() -> None:
+    outputs = torch.zeros(1, OUTPUTS + 2)
+    outputs[0, 0], outputs[0, 4] = 12, 12
+    outputs[0, -2:] = torch.tensor([3.9, 4.1])  # 4 is even odds
+    assert one_step(standing(), outputs).core[0, :, 0].tolist() == [30, 42]

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wm.games.chess.vocabulary import PAD, SIZE
+from wm.games.chess.vocabulary import PAD, SIZE, encode
+from wm.models.chess_board import boards
 from wm.models.config import LSTMConfig
 from wm.models.lstm import NextMoveLSTM
 from wm.models.policy import (
@@ -28,6 +29,14 @@ WHITE, BLACK, DRAW, UNKNOWN = range(4)
 def model() -> NextMoveLSTM:
     torch.manual_seed(1)
     return NextMoveLSTM(LSTMConfig(embed=6, hidden=10, layers=2, dropout=0)).eval()
+
+
+@pytest.fixture
+def headed() -> NextMoveLSTM:
+    """The same model with a board head."""
+    torch.manual_seed(1)
+    config = LSTMConfig(embed=6, hidden=10, layers=2, dropout=0, board_head=True)
+    return NextMoveLSTM(config).eval()
 
 
 @pytest.fixture
@@ -64,7 +73,7 @@ def test_min_context_and_one_position_a_game(games: GameBatch) -> None:
 @pytest.mark.parametrize("labels", get_args(Labels))
 @pytest.mark.parametrize("options", [{}, {"min_context": 1}, {"at": torch.full((5,), 8)}])
 def test_static_positions_are_the_same_ones_in_a_list_of_fixed_length(
-    games: GameBatch, model: NextMoveLSTM, labels: Labels, options: dict[str, Any]
+    games: GameBatch, headed: NextMoveLSTM, labels: Labels, options: dict[str, Any]
 ) -> None:
     exact = positions(games, labels, **options)
     static = positions(games, labels, static=True, **options)
@@ -72,8 +81,8 @@ def test_static_positions_are_the_same_ones_in_a_list_of_fixed_length(
     turned = GameBatch(games.moves, games.phases, (games.winner + 1) % 4, games.lengths)
     assert len(positions(turned, labels, static=True, **options).where) == len(static.where)
     with torch.no_grad():
-        model.head.bias[games.moves[0, 1]] = 9  # the label that the list is filled up with is hit
-    for a, b in zip(_figures(model, games, static), _figures(model, games, exact), strict=True):
+        headed.head.bias[games.moves[0, 1]] = 9  # the label that the list is filled up with is hit
+    for a, b in zip(_figures(headed, games, static), _figures(headed, games, exact), strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -165,12 +174,64 @@ def test_pieces_of_the_loss_add_up(model: NextMoveLSTM) -> None:
     torch.testing.assert_close(found.loss / found.count, want)
 
 
-def test_no_label_is_no_loss_and_no_gradient(games: GameBatch, model: NextMoveLSTM) -> None:
+def test_no_label_is_no_loss_and_no_gradient(games: GameBatch, headed: NextMoveLSTM) -> None:
     drawn = GameBatch(games.moves, games.phases, torch.full((5,), DRAW), games.lengths)
-    found = policy_loss(model, drawn, positions(drawn, "winner"))
+    found = policy_loss(headed, drawn, positions(drawn, "winner"), board_weight=2.0)
     found.loss.backward()
-    assert (found.loss, found.count, found.top5) == (0, 0, 0)
-    assert all(p.grad is not None and p.grad.eq(0).all() for p in model.parameters())
+    assert (found.loss, found.count, found.top5, found.squares) == (0, 0, 0, 0)
+    assert all(p.grad is not None and p.grad.eq(0).all() for p in headed.parameters())
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_the_board_before_each_label_is_learned_with_its_weight(
+    games: GameBatch, model: NextMoveLSTM, headed: NextMoveLSTM, static: bool
+) -> None:
+    features, _ = headed.features(games.moves, games.winner, games.phases, games.side)
+    after = boards(games.moves).long()
+    want = sum(
+        F.cross_entropy(headed.board_logits(features[b, t : t + 1])[0].T, after[b, t])
+        for b, t in _pairs(games, "winner")
+    )
+    at = positions(games, "winner", static=static)
+    moves_alone = policy_loss(model, games, at).loss
+    found = policy_loss(headed, games, at, board_weight=0.5, winner_weight=1.0)
+    torch.testing.assert_close(found.loss, moves_alone + 0.5 * want)
+    torch.testing.assert_close(policy_loss(headed, games, at).loss, moves_alone)
+
+
+def test_learning_the_board_teaches_the_lstm(games: GameBatch, headed: NextMoveLSTM) -> None:
+    with torch.no_grad():
+        headed.head.weight.zero_()  # no gradient comes from the moves
+    policy_loss(headed, games, positions(games), board_weight=1.0).loss.backward()
+    gradients = (headed.lstm.weight_hh_l0.grad, headed.board.weight.grad)  # type: ignore[union-attr]
+    assert all(gradient is not None and gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_right_squares_and_whole_boards_are_counted(headed: NextMoveLSTM, static: bool) -> None:
+    """A head that always tells the board after 1. e4: right once, and then off by what moved."""
+    opening = [encode(move) for move in ("e2e4", "e7e5", "g1f3")]
+    games = GameBatch(
+        moves=torch.tensor([[*opening, 5, PAD]]),
+        phases=torch.zeros(1, 5, dtype=torch.int64),
+        winner=torch.tensor([DRAW]),
+        lengths=torch.tensor([4]),
+    )
+    assert headed.board is not None
+    with torch.no_grad():
+        headed.board.weight.zero_()
+        first = F.one_hot(boards(games.moves)[0, 0].long(), 13).T.flatten()
+        headed.board.bias.copy_(first.float())
+    at = positions(games, min_context=1, static=static)
+    found = policy_loss(headed, games, at)
+    assert found.count == 3
+    assert found.boards == 1
+    assert found.squares == 1 + 62 / 64 + 60 / 64
+
+
+def test_a_model_without_a_board_head_tells_no_board(games: GameBatch, model: NextMoveLSTM) -> None:
+    found = policy_loss(model, games, positions(games))
+    assert (found.squares, found.boards) == (0, 0)
 
 
 def test_play_in_lock_step_is_the_whole_game_at_once(model: NextMoveLSTM) -> None:
@@ -215,7 +276,7 @@ def _pairs(games: GameBatch, *args: Any, **options: Any) -> list[tuple[int, int]
 
 def _figures(model: NextMoveLSTM, games: GameBatch, at: Any) -> tuple[Tensor, ...]:
     found = policy_loss(model, games, at)
-    return found.loss, found.count, found.top1, found.top5
+    return found.loss, found.count, found.top1, found.top5, found.squares, found.boards
 
 
 def _side(length: int) -> Tensor:

@@ -34,8 +34,11 @@ def test_sizes_are_those_that_were_measured(config: ModelConfig, count: int) -> 
     ("config", "game"),
     [
         (MLPConfig(hidden=24, trunk=16, context=3, state_age_embed=False), "melee"),
+        (MLPConfig(hidden=24, trunk=16, context=3, percent="hit"), "melee"),
+        (Mamba2Config(d_model=32, layers=1, headdim=16, percent="hit"), "melee"),
         (Mamba2Config(d_model=64, layers=3, d_state=16, headdim=32, expand=2, d_conv=3), "melee"),
         (LSTMConfig(embed=16, hidden=24, layers=3), "chess"),
+        (LSTMConfig(embed=16, hidden=24, layers=3, board_head=True), "chess"),
     ],
 )
 def test_sizes_are_those_of_the_networks_themselves(config: Any, game: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ChessOptions(BaseModel):
     """Which games become part of a data set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     min_plies: int = Field(9, ge=1)
     """Shortest game kept, in plies; 8 plies of context and one to predict need 9."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class MeleeOptions(BaseModel):
     """Limits and choices for reading replays; part of a data set's resolved encoding."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     min_version: str = Field("3.9.0", pattern=r"^\d+\.\d+\.\d+$")
     """Oldest Slippi version of a .slp; the first with every column is 3.9.0."""

@@ -1,0 +1,144 @@
+"""An epoch of the 2K-game Melee set on one GPU: every position, and windows of ten frames.
+
+    PYTHONPATH=. python benchmarks/gpu_epoch.py [--frames 17725279] [--batch 256]
+
+Frames are random bytes of the right layout, of as many games and frames as the prototype's 2K set.
+For each way of stepping (eager, compiled, captured as one CUDA graph, both) some hundred steps are
+timed after a warm-up, between two waits for the device; an epoch is their mean times its steps. MFU
+is by facts/training.md section 2: 29 MFLOP a target at every position, 235 a window of ten, of the
+card's dense bf16 peak. Without CUDA it says so and ends: nothing here is guessed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tests.support.datasets import publish_dataset
+from trainer.config import TrainConfig
+from trainer.preempt import Stopping
+from trainer.reports import ProgressFile
+from trainer.setup import assemble, make_repeatable
+from trainer.step import make_update
+from trainer.team import Team
+from wm.artifacts.dataset import Dataset, open_dataset
+from wm.games.game import Game
+from wm.games.melee.schema import FRAME, column
+from wm.stage import StageSpec
+from wm.store import Store, open_store
+
+LENGTH = 9_843
+"""Frames a game in the prototype's set."""
+PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
+"""Dense bf16 FLOP/s by the maker's data sheets."""
+MFLOP = {"every": 29e6, "window": 235e6}
+WAYS: dict[str, dict[str, bool]] = {
+    "eager": {},
+    "compiled": {"compile": True},
+    "captured": {"cuda_graph": True},
+    "both": {"compile": True, "cuda_graph": True},
+}
+
+
+def frames(number: int, count: int) -> Game:
+    """A game of random but finite numbers: what they are changes no time."""
+    draw = np.random.default_rng(number)
+    rows = np.zeros(count, FRAME)
+    column(rows, "x")[:] = draw.normal(0, 30, (count, 2)).cumsum(0) / 30
+    column(rows, "action")[:] = draw.integers(14, 300, (count, 2))
+    column(rows, "buttons")[:] = draw.integers(0, 4, (count, 2))
+    return Game(identity=f"{number:032x}", rows={"frames": rows}, facts={"stage": 31})
+
+
+def made(store: Store, count: int) -> str:
+    """Key of a data set with that many training frames; one game's frames repeat."""
+    pattern = frames(0, LENGTH)
+    games = [
+        Game(identity=f"{i:032x}", rows=pattern.rows, facts=pattern.facts)
+        for i in range(-(-count // LENGTH))
+    ]
+    shards = [games[i : i + 100] for i in range(0, len(games), 100)]
+    held_out = [Game(identity=f"{10**9:032x}", rows=pattern.rows, facts=pattern.facts)]
+    return publish_dataset(store, "melee", {"train": shards, "val": [held_out]}, name="melee")
+
+
+def step_seconds(
+    data: Dataset, key: str, root: Path, device: str, steps: int, **changes: Any
+) -> tuple[float, float]:
+    """Seconds and targets of a step."""
+    config = TrainConfig.model_validate(
+        {
+            "data": key,
+            "model": {"kind": "mamba2", "d_model": 384, "layers": 4, "d_state": 64, "headdim": 64},
+            "steps": 10**6,
+            "lr": 5e-4,
+            "device": device,
+            **changes,
+        }
+    )
+    team = Team(0, 1, torch.device(device))
+    make_repeatable(config, team)
+    store = open_store(str(root))
+    spec = StageSpec(run="bench", stage="train", attempt=1, kind="train", config={})
+    t = assemble(store, spec, config, team, data, Stopping(), ProgressFile(root, 1, enabled=False))
+    t.model.train()
+    figures = torch.zeros(4)
+    warm = max(2, steps // 5)
+    for step in range(warm):
+        figures = make_update(t, step, t.task.batch(step))
+    figures.tolist()  # waits for the device
+    begun = time.perf_counter()
+    for step in range(warm, warm + steps):
+        figures = make_update(t, step, t.task.batch(step))
+    targets = float(figures[1])
+    return (time.perf_counter() - begun) / steps, targets
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--frames", type=int, default=17_725_279)
+    parser.add_argument("--batch", type=int, default=256, help="sequences; windows are 16 times it")
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--device", default="cuda", help="cpu shows that it runs, and no more")
+    wanted = parser.parse_args()
+    cuda = wanted.device == "cuda"
+    if cuda and not torch.cuda.is_available():
+        print("no CUDA here: run this where there is a GPU")
+        return
+    card = torch.cuda.get_device_name() if cuda else "CPU"
+    peak = next((flops for name, flops in PEAK.items() if name in card), None)
+    print(f"{card}, torch {torch.__version__}, {wanted.frames:,} frames")
+    print(f"{'mode':8} {'way':10} {'ms/step':>8} {'targets/s':>11} {'epoch s':>8} {'MFU':>6}  GB")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        store = open_store(str(root / "store"))
+        key = made(store, wanted.frames)
+        data = open_dataset(store, key, root / "cache")
+        for mode, batch in (("every", wanted.batch), ("window", 16 * wanted.batch)):
+            for way, changes in WAYS.items() if cuda else [("eager", WAYS["eager"])]:
+                seconds, targets = step_seconds(
+                    data, key, root / "store", wanted.device, wanted.steps, mode=mode,
+                     batch=batch, length=wanted.length, **changes,
+                )  # fmt: skip
+                # Every frame is a target once an epoch, but for the burn-in of each sequence.
+                share = 1.0 if mode == "window" else targets / (batch * wanted.length)
+                epoch = wanted.frames * share / targets * seconds
+                used = f"{MFLOP[mode] * targets / seconds / peak:.1%}" if peak else "?"
+                memory = torch.cuda.max_memory_allocated() / 1e9 if cuda else 0.0
+                if cuda:
+                    torch.cuda.reset_peak_memory_stats()
+                print(
+                    f"{mode:8} {way:10} {1e3 * seconds:8.2f} {targets / seconds:11,.0f} "
+                    f"{epoch:8.1f} {used:>6} {memory:5.1f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

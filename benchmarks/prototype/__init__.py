@@ -1,0 +1,1 @@
+"""How the prototypes trained, written anew from their description, for timing against."""
