@@ -2,9 +2,10 @@
 
     python benchmarks/chess_policy.py --pgn games.pgn.xz --minutes 38 --out FOLDER
 
-Without games it makes some, for a look at the pace alone. Encodes the games where they are not in the store yet, measures the pace of the shape in a short
-training, and trains for as many steps as fit the time, validations and the last one included. Both
-are stage processes of their own, as a launcher would start them. Prints the learning curve.
+Encodes the games where they are not in the store yet (without any it makes some), measures the pace
+of the shape in a short training, and trains for as many steps as fit the time, validations
+included. All are stage processes of their own, as a launcher would start them. Prints the learning
+curve.
 """
 
 from __future__ import annotations

@@ -51,13 +51,12 @@ def main() -> None:
             )
             for kind in ("fp32", "bf16")
         }
-        shape = (LSTM["embed"], LSTM["hidden"], LSTM["layers"])
-        theirs = PrototypeModel(*map(int, shape), DROPOUT)
-        sides = {PREFIXES: Prototype(theirs, prefixes, options.prefixes).step}
-        sides |= {name: Ours(training).step for name, training in trainings.items()}
-
         model = next(iter(trainings.values())).model
         assert isinstance(model, NextMoveLSTM)
+        theirs = Prototype(prototype_of(model), prefixes, options.prefixes)
+        sides = {PREFIXES: theirs.step}
+        sides |= {name: Ours(training).step for name, training in trainings.items()}
+
         print("same weights, largest difference of a logit:", same(model, made, prefixes))
         print(table(rates(sides, options.rounds, options.seconds), PREFIXES))
 
@@ -72,12 +71,18 @@ def write_lines(path: Path, made: list[Game]) -> Prefixes:
     return Prefixes(path, [game.rows["phases"] for game in made])
 
 
+def prototype_of(model: NextMoveLSTM) -> PrototypeModel:
+    """The prototype's model with our weights."""
+    shape = (model.embedding.embedding_dim, model.lstm.hidden_size, model.lstm.num_layers)
+    theirs = PrototypeModel(*shape, DROPOUT)
+    theirs.load_state_dict(model.state_dict())
+    return theirs
+
+
 @torch.no_grad()
 def same(model: NextMoveLSTM, made: list[Game], prefixes: Prefixes) -> str:
     """How far the prototype's prefixes of the first game are from its positions, and how large."""
-    shape = (model.embedding.embedding_dim, model.lstm.hidden_size, model.lstm.num_layers)
-    theirs = PrototypeModel(*shape, DROPOUT).eval()
-    theirs.load_state_dict(model.state_dict())
+    theirs = prototype_of(model).eval()
     rows = made[0].rows
     moves = torch.from_numpy(rows["moves"].astype("i8"))[None]
     phases = torch.from_numpy(rows["phases"].astype("i8"))[None]

@@ -289,6 +289,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--real", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=600, help="begin no training after them")
     arguments = parser.parse_args()
     tally, begun = Tally(random.Random(arguments.seed)), time.perf_counter()
     kinds = [("chess", 2, "s3"), ("melee", 1, "s3")]
@@ -298,7 +299,7 @@ def main() -> None:
         between, environment = stack.enter_context(a_bucket(folder / "s3"))
         for number in count():
             kills = min(EACH, arguments.kills - sum(tally.hits.values()))
-            if kills <= 0:
+            if kills <= 0 or time.perf_counter() - begun > arguments.seconds:
                 break
             game, world, kind = kinds[number % len(kinds)]
             root = f"s3://{BUCKET}/{number}" if kind == "s3" else str(folder / f"store-{number}")
@@ -309,7 +310,7 @@ def main() -> None:
             report(t, kills, tally, f"{game}, {world} processes, {kind}", between)
         for number in count():
             kills = arguments.kills + arguments.real - sum(tally.hits.values())
-            if kills <= 0:
+            if kills <= 0 or time.perf_counter() - begun > arguments.seconds:
                 break
             game = ("chess", "melee")[number % 2]
             calm = open_store(str(folder / f"calm-real-{game}"))

@@ -1,10 +1,11 @@
 """Frames per second of every form of Mamba-2, forward and backward, all in one run.
 
-    PYTHONPATH=. python benchmarks/mamba_backends.py [--threads 2]
+    PYTHONPATH=. python benchmarks/mamba_backends.py [--threads 2] [TABLE ...]
 
 The scan alone at 12 heads of 64 and states of 64, the four blocks of the 4.3M model, and the parts
-of one block; on CUDA also mamba_ssm's kernel and torch.compile. The default takes a minute or two
-on two cores and 4 GB.
+of one block; on CUDA also mamba_ssm's kernel and torch.compile. All tables take a minute or two on two
+idle cores, and 4 GB. With one thread, seconds are those of the CPU, which other processes hardly
+disturb.
 """
 
 # ruff: noqa: N803, N806 -- A, B and C are the paper's names.
@@ -29,7 +30,7 @@ SHAPES = ((256, 10), (64, 60), (16, 128), (8, 512))
 """Sequences and positions of the scan alone: the first two and the last are the facts sheet's."""
 MODEL_SHAPES = ((64, 10), (16, 60), (16, 128), (4, 512))
 HEADS, WIDTH, STATES, CHUNK = 12, 64, 64, 64
-RUNS = 3
+RUNS = 2
 """Timed runs after one warm-up; the best counts."""
 
 Run = Callable[[], object]
@@ -39,17 +40,25 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
-    torch.set_num_threads(parser.parse_args().threads)
-    torch.set_flush_denormal(True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tables = {
+        "scan": partial(scans, device),
+        "models": partial(models, device, low=False),
+        "models-bf16": partial(models, device, low=True),
+        "parts": partial(parts, device, low=False),
+        "parts-bf16": partial(parts, device, low=True),
+    }
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"some of {', '.join(tables)}")
+    options = parser.parse_args()
+    if unknown := set(options.tables) - tables.keys():
+        parser.error(f"there is no table {', '.join(sorted(unknown))}")
+    torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
     torch.manual_seed(0)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "no CUDA here"
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {name}")
-    scans(device)
-    for low in (False, True):
-        models(device, low)
-    for low in (False, True):
-        parts(device, low)
+    for table in options.tables or tables:
+        tables[table]()
 
 
 def scans(device: torch.device) -> None:
@@ -186,13 +195,15 @@ def _rate(run: Run, frames: int) -> float | None:
 
 
 def _seconds(run: Run) -> float:
+    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    clock = time.process_time if alone else time.perf_counter
     found = []
     for _ in range(1 + RUNS):
         _wait()
-        begun = time.perf_counter()
+        begun = clock()
         run()
         _wait()
-        found.append(time.perf_counter() - begun)
+        found.append(clock() - begun)
     return min(found[1:])
 
 

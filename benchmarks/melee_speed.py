@@ -23,7 +23,7 @@ from benchmarks.support.made import melee_rows, publish_melee
 from benchmarks.support.rates import rates, table
 from benchmarks.support.trainer import MAMBA2, Ours, ready
 from wm.models.melee_features import decode
-from wm.models.melee_model import WorldModel
+from wm.models.melee_model import FrameSequence, WorldModel
 from wm.store import open_store
 
 CONTEXT = 10
@@ -81,8 +81,9 @@ def same(model: WorldModel, scan: str) -> str:
     torch.nn.init.normal_(ours.heads.weight, std=0.05)
     ours.scales.mean.zero_()
     ours.scales.std.fill_(1)
-    for parameter in ours.backbone.controller.parameters():
-        parameter.zero_()
+    assert isinstance(ours.backbone, FrameSequence)
+    torch.nn.init.zeros_(ours.backbone.controller.weight)
+    torch.nn.init.zeros_(ours.backbone.controller.bias)
     theirs = PrototypeModel(scan).eval()
     theirs.take(ours.state_dict())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -116,17 +115,18 @@ class Checkpoints:
         return tensors
 
     def _check(self, found: Checkpoint) -> None:
-        kept: dict[str, Any] = found.state["config"]
-        then, now = kept | {"model": dict(kept["model"])}, self.config.model_dump(mode="json")
+        # Through the settings' own class: what an older version did not know had its default.
+        kept = TrainConfig.model_validate(found.state["config"])
+        then, now = (one.model_dump(mode="json") for one in (kept, self.config))
         # What computes a model decides no more than how it rounds.
         was, goes_on = (one["model"].pop("backend", "torch") for one in (then, now))
         hint = "restore that setting, or submit under another run"
         if self.foreign(found):
             hint = "a stage that continues another needs the same setting"
         for name in DECIDES:
-            if then.get(name) != now[name]:
+            if then[name] != now[name]:
                 raise BadConfig(
-                    f"{found.key} was made with {name} {then.get(name)}, "
+                    f"{found.key} was made with {name} {then[name]}, "
                     f"this training has {now[name]}",
                     hint=hint,
                 )

@@ -104,7 +104,7 @@ class PrototypeModel(nn.Module):
             new = "tables." if "embedding" in old else ""
             state = {k.replace(old, new, 1): v for k, v in state.items()}
         for kind in ("weight", "bias"):
-            for i, part in enumerate(torch.split(ours[f"heads.{kind}"], HEADS)):
+            for i, part in enumerate(torch.split(ours[f"heads.{kind}"], list(HEADS))):
                 state[f"heads.{i}.{kind}"] = part
         self.load_state_dict(state)
 
@@ -128,8 +128,8 @@ class Mixer(nn.Module):
         super().__init__()
         inner = 2 * width
         self._scan = {"loop": scan_loop, "ssd": scan_ssd}[scan]
-        self._sizes, self._headdim = (inner, state, state), headdim
-        self._parts = (inner, inner + 2 * state, inner // headdim)
+        self._sizes, self._headdim = [inner, state, state], headdim
+        self._parts = [inner, inner + 2 * state, inner // headdim]
         self.in_proj = nn.Linear(width, sum(self._parts), bias=False)
         channels = inner + 2 * state
         self.conv1d = nn.Conv1d(channels, channels, 4, groups=channels, padding=3)
@@ -141,10 +141,10 @@ class Mixer(nn.Module):
         self.out_proj = nn.Linear(inner, width, bias=False)
 
     def forward(self, u: Tensor) -> Tensor:
-        z, channels, dt = self.in_proj(u).split(self._parts, -1)
+        z, channels, dt = torch.split(self.in_proj(u), self._parts, -1)
         channels = F.silu(self.conv1d(channels.transpose(1, 2)).transpose(1, 2)[:, : u.shape[1]])
-        x, B, C = channels.split(self._sizes, -1)
-        x = x.unflatten(-1, (-1, self._headdim))
+        x, B, C = torch.split(channels, self._sizes, -1)
+        x = torch.unflatten(x, -1, (-1, self._headdim))
         dt = F.softplus(dt + self.dt_bias)
         y = self._scan(x, dt, -self.A_log.exp(), B, C) + x * self.D[:, None]
         out: Tensor = self.out_proj(self.norm(y.flatten(-2) * F.silu(z)))
@@ -206,7 +206,7 @@ def loss_and_figures(
     outputs: list[Tensor], floats: Tensor, ints: Tensor, _: Tensor, numbers: Tensor, ids: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
     """Weighted MSE, BCE and CE of the last position, and 19 figures that were waited for."""
-    core, velocity, binary, dynamics = numbers.split((8, 10, 6, 6), -1)
+    core, velocity, binary, dynamics = torch.split(numbers, [8, 10, 6, 6], -1)
     terms = {
         "core": F.mse_loss(outputs[0], core),
         "binary": 0.5 * F.binary_cross_entropy_with_logits(outputs[1], binary),

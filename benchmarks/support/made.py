@@ -62,7 +62,8 @@ def chess_games(count: int, plies: tuple[int, int] = (60, 100)) -> list[Game]:
 
 
 def _play(draw: random.Random, plies: int) -> dict[str, np.ndarray]:
-    board, phases = chess.Board(), []
+    board = chess.Board()
+    phases: list[int] = []
     while len(phases) < plies and (legal := list(board.legal_moves)):
         board.push(draw.choice(legal))
         phases.append(phase(board))

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from trainer.config import TrainConfig
-from trainer.loop import Training, make_update
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile
 from trainer.setup import assemble, make_repeatable
+from trainer.step import make_update
 from trainer.team import Team
+from trainer.training import Training
 from wm.artifacts.dataset import open_dataset
 from wm.stage import Outcome, StageSpec
 from wm.store import Store, open_store

@@ -10,7 +10,7 @@ from trainer.loop import train
 from trainer.setup import begin
 from trainer.task import TaskLoss
 from trainer.training import Training
-from wm.artifacts.checkpoint import newest_checkpoint
+from wm.artifacts.checkpoint import newest_checkpoint, save_checkpoint
 from wm.errors import BadConfig, BadData, Preempted
 from wm.models.build import weights_bytes
 from wm.store import Store
@@ -176,6 +176,21 @@ def test_a_checkpoint_of_other_settings_is_refused(training: Begin, chess_data: 
         BadConfig, match=r"step-000004 was made with lr 0.001, this training has 0.5"
     ):
         begin(training(chess_data, attempt=2, lr=0.5))
+
+
+def test_a_checkpoint_of_an_older_version_had_the_defaults_of_what_is_new(
+    training: Begin, chess_data: str, store: Store
+) -> None:
+    t = training(chess_data, steps=4)
+    train(t, 0)
+    old = newest_checkpoint(store, "r", "train")
+    assert old is not None
+    del old.state["config"]["board_weight"], old.state["config"]["model"]["board_head"]
+    del old.state["parts"]
+    attempt = old.key.partition("/checkpoints")[0]
+    save_checkpoint(store, attempt, 4, old.tensors, old.state)
+
+    assert begin(training(chess_data, attempt=2, steps=8)) == 4
 
 
 def test_a_run_may_be_shortened(training: Begin, chess_data: str) -> None:
