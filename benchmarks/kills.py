@@ -1,7 +1,7 @@
 """Kills trainings at random and at chosen moments until they are done, and compares their bits.
 
     PYTHONPATH=. python benchmarks/kills.py --kills 90 --seed 0
-    PYTHONPATH=. python benchmarks/kills.py --kills 0 --real 20
+    PYTHONPATH=. python benchmarks/kills.py --kills 0 --real 10 --seed 2
 
 ``--kills`` are dealt to processes that a fork server makes, on a directory and on a real S3 server;
 ``--real`` to the whole tree of `python -m trainer`, torchrun and two workers. Every training must
@@ -15,66 +15,31 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from tests.support.blows import Hold, Relay, hold, last_step, relay, what_was_hit
+from tests.support.blows import Hold, Relay, hold, last_step, relay
 from tests.support.forks import Attempt
-from tests.support.rough import Rough, rough
+from tests.support.real_tree import disturb_for_real
+from tests.support.rough import Rough, Tally, rough
 from tests.support.s3 import BUCKET, find_weed, running_server
 from wm.errors import Exit
-from wm.stage import StageSpec
 from wm.store import open_store
 
-STEPS, REAL_STEPS = 240, 600
+STEPS, REAL_STEPS = 240, 300
 EACH, REAL_EACH = 15, 10
 """Kills that one training gets."""
-EARLY, REAL_EARLY = 0.2, 5.0
+EARLY = 0.2
 """Seconds from the start of an attempt within which one random moment in five lies."""
-WINDOW, REAL_WINDOW = 0.6, 3.0
+WINDOW = 0.6
 """Seconds from the first step of an attempt within which the others lie."""
 MEETING = 2.0
 """Seconds that a process without its peer is given; at the rendezvous it would wait for long."""
-
-
-@dataclass
-class Tally:
-    """What was done, and what came of it."""
-
-    draw: random.Random
-    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(what was hit, how) -> times."""
-    trainings: list[str] = field(default_factory=list)
-
-    def note(self, t: Rough, log: str, how: str) -> None:
-        """Count a kill of the latest attempt."""
-        spec = StageSpec(run="r", stage="train", attempt=t.number, kind="train", config=t.config)
-        self.hits[what_was_hit(t.store, spec, log), how] += 1
-
-    def print(self) -> None:
-        """The table."""
-        hows = sorted({how for _, how in self.hits})
-        whats = sorted({what for what, _ in self.hits})
-        print("| hit | " + " | ".join(hows) + " | all |")
-        print("|---" * (len(hows) + 2) + "|")
-        for what in [*whats, None]:
-            row = [
-                sum(n for (w, h), n in self.hits.items() if h == how and what in (w, None))
-                for how in hows
-            ]
-            print(f"| {what or 'all'} | " + " | ".join(map(str, [*row, sum(row)])) + " |")
-        print()
-        for line in self.trainings:
-            print(line)
-
 
 Deal = Callable[[Rough, Tally, Relay | None], int]
 """One way to kill the next attempt; the kills that it was, 0 where the attempt was faster."""
@@ -148,7 +113,7 @@ def deal_sigterm(t: Rough, tally: Tally, between: Relay | None) -> int:
             return 0
         t.check(begun.log())
         t.saved = codes == {Exit.PREEMPTED}
-        tally.hits["saved and left" if t.saved else "before the first step", "SIGTERM"] += 1
+        tally.fresh["saved and left" if t.saved else "before the first step", "SIGTERM"] += 1
     return 1
 
 
@@ -198,80 +163,6 @@ def _deal_at_relay(t: Rough, tally: Tally, between: Relay) -> int:
     return int(hit)
 
 
-def disturb_for_real(t: Rough, kills: int, tally: Tally) -> None:
-    """Deal blows to the processes of `python -m trainer`, and let it end."""
-    dealt = 0
-    while dealt < kills and not t.model(t.store):
-        spec, path = t.spec(), t.folder / f"real-{t.number}.txt"
-        how = tally.draw.choice(["the parent", "node loss", "node loss", "a worker", "SIGTERM"])
-        hit = ""
-        with path.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "trainer", "--spec", address := _address(t, spec)],
-                stdout=log,
-                stderr=log,
-            )
-        seconds = tally.draw.uniform(0, REAL_EARLY)
-        if tally.draw.random() > 0.2:
-            while process.poll() is None and not last_step(path.read_text()):
-                time.sleep(0.02)
-            seconds = tally.draw.uniform(0, REAL_WINDOW)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            hit = _strike(process, address, how)
-            dealt += 1
-        code = process.wait()
-        _see_them_gone(address)
-        text = path.read_text()
-        wanted = {"": Exit.OK, "SIGTERM": Exit.PREEMPTED, "a worker": Exit.KILLED}
-        assert code in (Exit.OK, wanted.get(hit, -signal.SIGKILL)), (code, hit, text)
-        t.check(text)
-        if hit == "SIGTERM" and last_step(text):
-            t.saved = True
-            tally.hits["saved and left", "real: SIGTERM"] += 1
-        elif hit:
-            tally.note(t, text, f"real: {hit}")
-    t.finish()
-
-
-def _strike(process: subprocess.Popen[bytes], address: str, how: str) -> str:
-    """Kill as ``how`` says; how it was done in the end, as there may be no worker yet."""
-    members = _members(address)
-    if how == "a worker" and len(members) < 3:
-        how = "the parent"
-    if how == "SIGTERM":
-        process.terminate()
-        return how
-    for member in {"the parent": [process.pid], "a worker": members[-1:]}.get(how, members):
-        with suppress(ProcessLookupError):  # a member that ends with another
-            os.kill(member, signal.SIGKILL)
-    return how
-
-
-def _see_them_gone(address: str) -> None:
-    deadline = time.monotonic() + 20
-    while members := _members(address):
-        assert time.monotonic() < deadline, f"{members} outlive their parent"
-        time.sleep(0.02)
-
-
-def _address(t: Rough, spec: StageSpec) -> str:
-    return f"{t.store.url}/{spec.prefix}/spec.json"
-
-
-def _members(address: str) -> list[int]:
-    """Parent, torchrun and workers of an attempt, in order of their start."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if address.encode() in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-        except OSError:  # it has just ended
-            continue
-    return sorted(found)
-
-
 @contextmanager
 def a_bucket(folder: Path) -> Iterator[tuple[Relay, dict[str, str]]]:
     """A real S3 server, its environment, and the relay before it."""
@@ -283,58 +174,57 @@ def a_bucket(folder: Path) -> Iterator[tuple[Relay, dict[str, str]]]:
         yield between, server.environment(between.endpoint)
 
 
-def main() -> None:
+def all_kinds(tally: Tally, arguments: argparse.Namespace, stack: ExitStack) -> None:
     """Share the kills out over trainings of both games, one and two processes, both stores."""
+    begun = time.perf_counter()
+
+    def left(kills: int) -> int:
+        late = time.perf_counter() - begun > arguments.seconds
+        return 0 if late else kills - tally.hits.total()
+
+    kinds = [(game, world, "dir") for world in (1, 2) for game in ("chess", "melee")]
+    kinds += [("chess", 2, "s3"), ("melee", 1, "s3")]
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
+    between, environment = stack.enter_context(a_bucket(folder / "s3"))
+    for number in count(arguments.seed):
+        if (kills := min(EACH, left(arguments.kills))) <= 0:
+            break
+        game, world, kind = kinds[number % len(kinds)]
+        root = f"s3://{BUCKET}/{number}" if kind == "s3" else str(folder / f"store-{number}")
+        calm = open_store(str(folder / f"calm-{game}-{world}"))
+        work = folder / f"work-{number}"
+        t = rough(work, open_store(root), calm, game, processes=world, steps=STEPS)
+        t.environment = environment if kind == "s3" else None
+        disturb(t, kills, tally, between if kind == "s3" else None)
+        print(tally.compared(t, f"{game}, {world} processes, {kind}"), flush=True)
+    for number in count(arguments.seed):
+        if (kills := min(REAL_EACH, left(arguments.kills + arguments.real))) <= 0:
+            break
+        game = ("chess", "melee")[number % 2]
+        calm = open_store(str(folder / f"calm-real-{game}"))
+        store = open_store(str(folder / f"real-{number}"))
+        t = rough(folder / f"tree-{number}", store, calm, game, processes=2, steps=REAL_STEPS)
+        disturb_for_real(t, kills, tally)
+        print(tally.compared(t, f"{game}, 2 processes, dir, python -m trainer"), flush=True)
+
+
+def main() -> None:
+    """Deal the kills and print what they hit, also where SIGTERM ends that early."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--real", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="also says which kind comes first")
     parser.add_argument("--seconds", type=float, default=600, help="begin no training after them")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.PREEMPTED))
     tally, begun = Tally(random.Random(arguments.seed)), time.perf_counter()
-    kinds = [("chess", 2, "s3"), ("melee", 1, "s3")]
-    kinds = [(game, world, "dir") for world in (1, 2) for game in ("chess", "melee")] + kinds
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
-        between, environment = stack.enter_context(a_bucket(folder / "s3"))
-        for number in count():
-            kills = min(EACH, arguments.kills - sum(tally.hits.values()))
-            if kills <= 0 or time.perf_counter() - begun > arguments.seconds:
-                break
-            game, world, kind = kinds[number % len(kinds)]
-            root = f"s3://{BUCKET}/{number}" if kind == "s3" else str(folder / f"store-{number}")
-            calm = open_store(str(folder / f"calm-{game}-{world}"))
-            work = folder / f"work-{number}"
-            t = rough(work, open_store(root), calm, game, processes=world, steps=STEPS)
-            t.environment = environment if kind == "s3" else None
-            report(t, kills, tally, f"{game}, {world} processes, {kind}", between)
-        for number in count():
-            kills = arguments.kills + arguments.real - sum(tally.hits.values())
-            if kills <= 0 or time.perf_counter() - begun > arguments.seconds:
-                break
-            game = ("chess", "melee")[number % 2]
-            calm = open_store(str(folder / f"calm-real-{game}"))
-            store = open_store(str(folder / f"real-{number}"))
-            t = rough(folder / f"tree-{number}", store, calm, game, processes=2, steps=REAL_STEPS)
-            t.folder.mkdir()
-            report(t, min(REAL_EACH, kills), tally, f"{game}, real")
-    tally.print()
-    print(
-        f"{sum(tally.hits.values())} kills in {time.perf_counter() - begun:.0f} s; all bits equal"
-    )
-
-
-def report(t: Rough, kills: int, tally: Tally, name: str, between: Relay | None = None) -> None:
-    """Disturb a training and note what it cost."""
-    before = sum(tally.hits.values())
-    if name.endswith("real"):
-        disturb_for_real(t, kills, tally)
-    else:
-        disturb(t, kills, tally, between if t.environment else None)
-    dealt = sum(tally.hits.values()) - before
-    line = f"{name}: {dealt} kills, {t.number} attempts, {t.again} steps made again"
-    tally.trainings.append(line)
-    print(line, flush=True)
+    try:
+        with ExitStack() as stack:
+            all_kinds(tally, arguments, stack)
+    finally:
+        print(f"\n{tally.table()}\n")
+        seconds = time.perf_counter() - begun
+        print(f"{tally.hits.total()} kills in {seconds:.0f} s; all these trainings' bits are equal")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
     PYTHONPATH=. python benchmarks/mamba_backends.py [--threads 2] [TABLE ...]
 
 The scan alone at 12 heads of 64 and states of 64, the four blocks of the 4.3M model, and the parts
-of one block; on CUDA also mamba_ssm's kernel and torch.compile. All tables take a minute or two on two
-idle cores, and 4 GB. With one thread, seconds are those of the CPU, which other processes hardly
-disturb.
+of one block; on CUDA also mamba_ssm's kernel and torch.compile. With one thread on a CPU, seconds
+are those of the CPU, which other processes disturb less: all tables take 85 of them, and 4 GB.
 """
 
 # ruff: noqa: N803, N806 -- A, B and C are the paper's names.

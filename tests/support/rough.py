@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import signal
+from collections import Counter
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.blows import Hold, checkpoints, hold, last_step
+from tests.support.blows import Hold, checkpoints, hold, last_step, what_was_hit
 from tests.support.forks import Attempt, Prepare, attempt
 from tests.support.training import LSTM, publish_chess, publish_melee, settings, write_spec
 from trainer.config import TrainConfig
@@ -125,3 +127,39 @@ def whole_steps(store: Store) -> list[int]:
     """Steps of the checkpoints that have a manifest."""
     found = checkpoints(store).items()
     return sorted(int(f.rpartition("-")[2]) for f, files in found if "manifest.json" in files)
+
+
+@dataclass
+class Tally:
+    """What kills have hit, over many trainings."""
+
+    draw: random.Random
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(what was hit, how) -> times, in trainings that have come to their end."""
+    fresh: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The same of the training at work."""
+
+    def note(self, t: Rough, log: str, how: str) -> None:
+        """Count a kill of the latest attempt."""
+        spec = StageSpec(run="r", stage="train", attempt=t.number, kind="train", config=t.config)
+        self.fresh[what_was_hit(t.store, spec, log), how] += 1
+
+    def compared(self, t: Rough, name: str) -> str:
+        """The training is done, and its bits are right; what it went through."""
+        self.hits += self.fresh
+        line = f"{name}: {self.fresh.total()} kills, {t.number} attempts, {t.again} steps again"
+        self.fresh.clear()
+        return line
+
+    def table(self) -> str:
+        """What was hit, and how."""
+        hows = sorted({how for _, how in self.hits})
+        whats = [*sorted({what for what, _ in self.hits}), "all"]
+        lines = [["hit", *hows, "all"], ["---"] * (len(hows) + 2)]
+        for what in whats:
+            counts = [
+                sum(n for (w, h), n in self.hits.items() if h == how and what in (w, "all"))
+                for how in hows
+            ]
+            lines.append([what, *map(str, [*counts, sum(counts)])])
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
