@@ -126,8 +126,7 @@ class Checkpoints:
         for name in DECIDES:
             if then[name] != now[name]:
                 raise BadConfig(
-                    f"{found.key} was made with {name} {then[name]}, "
-                    f"this training has {now[name]}",
+                    f"{found.key} was made with {name} {then[name]}, this training has {now[name]}",
                     hint=hint,
                 )
         if was != goes_on:
