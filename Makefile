@@ -34,7 +34,7 @@ demo: .venv/installed  ## raw games to two verdicts on this machine, in minutes
 	$(BIN)/wmctl submit demo $(ARGS)
 
 test: .venv/installed  ## the whole test suite; ARGS=tests/wm for a part
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/installed  ## ruff, mypy, the layers and the Dockerfiles
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -47,6 +47,7 @@ class FaultyProxy:
     received: int = 0
     """Bytes of request bodies that came, whatever became of them."""
     _planned: list[tuple[Fault, str]] = field(default_factory=list)
+    _due: tuple[int, Callable[[], None]] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, fault: Fault, *, times: int = 1, request: str = "") -> None:
@@ -68,10 +69,17 @@ class FaultyProxy:
             self.requests.append(f"{line} {match[0].name}" if match else line)
             return match[0] if match else None
 
+    def after(self, received: int, call: Callable[[], None]) -> None:
+        """Call once when that many bytes have come, before any more are taken."""
+        self._due = received, call
+
     def came(self, count: int) -> None:
         """Count bytes of a request's body."""
         with self._lock:
             self.received += count
+            if self._due and self.received >= self._due[0]:
+                call, self._due = self._due[1], None
+                call()
 
 
 @contextmanager

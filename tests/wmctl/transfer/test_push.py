@@ -243,11 +243,9 @@ def test_a_push_that_was_stopped_goes_on(
     (tmp_path / "ranked.tar").write_bytes(os.urandom(size))
     command = tiny.wmctl(s3_url, "data", "push", str(tmp_path / "ranked.tar"), "ranked")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as pushing:
-        while proxy.received < 90 * MB:  # more than can be under way
-            assert pushing.poll() is None
-            time.sleep(0.002)
-        pushing.send_signal(number)
-        _, err = pushing.communicate(timeout=30)
+        # More than can be under way; what is still to come waits in the meantime.
+        proxy.after(90 * MB, lambda: pushing.send_signal(number))
+        _, err = pushing.communicate(timeout=60)
     if number is signal.SIGINT:
         assert pushing.returncode == 143
         assert err == "stopped; the same command goes on from here, what arrived is kept\n"
