@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+
+from trainer.batch import tensors
 
 
 class _Made(NamedTuple):
@@ -45,7 +45,6 @@ class Ahead:
         self._next = None if last else self._begin(step + 1)
         if self._stream is not None:
             current = torch.cuda.current_stream(self._cuda)
-            current.wait_stream(self._stream)
             for tensor in tensors(batch):
                 tensor.record_stream(current)  # its memory must not be had again before that
         return batch
@@ -59,19 +58,5 @@ class Ahead:
             return self._make(step)
         with torch.cuda.stream(self._stream):
             batch = self._make(step)
-        self._stream.synchronize()
+        self._stream.synchronize()  # here, so that whoever takes the batch need not wait for it
         return batch
-
-
-def tensors(batch: Any) -> Iterator[Tensor]:
-    """Every tensor of a batch: a tensor, or tuples and dataclasses of such."""
-    if isinstance(batch, Tensor):
-        yield batch
-    elif isinstance(batch, tuple):
-        for part in batch:
-            yield from tensors(part)
-    elif is_dataclass(batch):
-        for field in fields(batch):
-            yield from tensors(getattr(batch, field.name))
-    else:
-        raise TypeError(f"a batch cannot hold a {type(batch).__name__}")

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.ahead import tensors
+from trainer.batch import tensors
 from wm.errors import BadConfig
 
 logger = logging.getLogger("wm.trainer")

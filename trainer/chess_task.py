@@ -151,12 +151,8 @@ class ChessTask:
             )
             labelled = positions(games, min_context=self._config.min_context)
             found = policy_loss(policy, games, labelled, hide_winner=hide)
-            figures = (
-                *(found.loss, found.count, found.top1, found.top5),
-                found.squares,
-                found.boards,
-            )
-            sums += torch.stack(figures).double().cpu()
+            moves_told = (found.loss, found.count, found.top1, found.top5)
+            sums += torch.stack((*moves_told, found.squares, found.boards)).double().cpu()
             best = best_moves(policy, games, hide_winner=hide).cpu().numpy()
             moves = games.moves.cpu().numpy()
             for row, number in enumerate(numbers):

@@ -7,13 +7,12 @@ they are; only the order of sums changes, and with it the last bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.ahead import tensors
+from trainer.batch import split, tensors
 from trainer.task import TaskLoss
 
 
@@ -53,17 +52,3 @@ class Parts:
             sums.append(found.sum.detach())
             counts.append(found.count)
         return torch.stack(sums).sum(), torch.stack(counts).sum()
-
-
-def split(batch: Any, parts: int) -> list[Any]:
-    """Consecutive parts of a batch of tensors that share their first dimension."""
-    if parts == 1:
-        return [batch]
-    if isinstance(batch, Tensor):
-        return list(torch.tensor_split(batch, parts))
-    if is_dataclass(batch) and not isinstance(batch, type):
-        names = [field.name for field in fields(batch)]
-        columns = [split(getattr(batch, name), parts) for name in names]
-        rows = zip(*columns, strict=True)
-        return [replace(batch, **dict(zip(names, row, strict=True))) for row in rows]
-    return [type(batch)(*row) for row in zip(*(split(part, parts) for part in batch), strict=True)]

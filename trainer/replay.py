@@ -31,17 +31,16 @@ from typing import Any
 
 import torch
 
-from trainer.ahead import tensors
+from trainer.batch import split, tensors
 from trainer.checkpointing import Checkpoints
 from trainer.config import TrainConfig
 from trainer.faults import classify
 from trainer.loop import validate
-from trainer.parts import split
 from trainer.preempt import Stopping
 from trainer.reports import ProgressFile, leave
 from trainer.setup import assemble, make_repeatable
 from trainer.step import autocast, make_update
-from trainer.team import Team
+from trainer.team import Team, on_cuda
 from trainer.training import Training
 from trainer.updates import Unread
 from wm.artifacts.checkpoint import Checkpoint, newest_checkpoint
@@ -193,14 +192,14 @@ def _data(store: Store, config: TrainConfig, step: int, scratch: Path) -> Datase
 
 
 def _device(wanted: str) -> torch.device:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
+    cuda = on_cuda(wanted)
+    if cuda and not torch.cuda.is_available():
         raise BadConfig(
             "this training runs on CUDA, and there is none here",
             hint="replay it where there is, or with --device cpu: the same batches and updates, "
             "rounded otherwise",
         )
-    return torch.device("cuda", 0) if there and wanted != "cpu" else torch.device("cpu")
+    return torch.device("cuda", 0) if cuda else torch.device("cpu")
 
 
 def _finite(number: float) -> float | None:

@@ -43,12 +43,17 @@ def join_team(device: str, patience: float) -> Team:
     ``patience`` is how long one waits for another, in seconds.
     """
     rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    cuda = on_cuda(device)
     if cuda:
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=patience))
     place = torch.device("cuda", local) if cuda else torch.device("cpu")
     return Team(rank, int(os.environ["WORLD_SIZE"]), place, leads(), first_here())
+
+
+def on_cuda(device: str) -> bool:
+    """Whether the setting ``device`` (auto, cpu or cuda) means CUDA on this machine."""
+    return device == "cuda" or (device == "auto" and torch.cuda.is_available())
 
 
 def leave_team() -> None:

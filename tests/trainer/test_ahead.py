@@ -3,9 +3,7 @@ import threading
 import pytest
 import torch
 
-from trainer.ahead import Ahead, tensors
-from trainer.chess_task import ChessBatch
-from wm.models.policy import GameBatch
+from trainer.ahead import Ahead
 
 CPU = torch.device("cpu")
 
@@ -53,12 +51,3 @@ def test_a_cpu_makes_batches_when_they_are_asked_for() -> None:
     ahead.take(0, last=False)
 
     assert made == [0]
-
-
-def test_every_tensor_of_a_batch_is_found() -> None:
-    parts = [torch.full((2,), float(i)) for i in range(5)]
-    batch = ChessBatch(GameBatch(*parts[:4]), parts[4])
-
-    assert all(a is b for a, b in zip(tensors(batch), parts, strict=True))
-    with pytest.raises(TypeError, match="cannot hold a dict"):
-        list(tensors({}))

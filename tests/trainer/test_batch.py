@@ -1,7 +1,8 @@
+import pytest
 import torch
 
+from trainer.batch import split, tensors
 from trainer.chess_task import ChessBatch
-from trainer.parts import split
 from wm.models.policy import GameBatch
 
 
@@ -22,3 +23,12 @@ def test_one_part_is_the_batch_itself() -> None:
 
     assert split(batch, 1)[0] is batch
     assert [len(part) for part in split(batch, 2)] == [2, 1]
+
+
+def test_every_tensor_of_a_batch_is_found() -> None:
+    parts = [torch.full((2,), float(i)) for i in range(5)]
+    batch = ChessBatch(GameBatch(*parts[:4]), parts[4])
+
+    assert all(a is b for a, b in zip(tensors(batch), parts, strict=True))
+    with pytest.raises(TypeError, match="cannot hold a dict"):
+        list(tensors({}))
