@@ -10,12 +10,13 @@ from typing import Any
 from wm.artifacts.dataset import Manifest, load_manifest
 from wm.artifacts.model import ModelCard, load_card
 from wm.artifacts.result import ArenaResult
-from wm.stage.spec import Heartbeat, attempt_prefix
-from wm.store import NotFound, Store
+from wm.stage.spec import Heartbeat
+from wm.store import Store
 from wmctl.launch.kubernetes.platform import read_platform
 from wmctl.run.fold import read_state
 from wmctl.run.heartbeat import read_heartbeat
 from wmctl.run.history import Event, History
+from wmctl.run.metrics import read_metrics
 from wmctl.run.outlook import Outlook, read_outlook
 from wmctl.run.spec import RunSpec
 from wmctl.run.state import RunState
@@ -172,11 +173,6 @@ def collect(store: Store, spec: RunSpec) -> Report:
 def _points(store: Store, run: str, stage: str, attempts: int) -> list[dict[str, Any]]:
     points: dict[tuple[str, int], dict[str, Any]] = {}
     for attempt in range(1, attempts + 1):
-        try:
-            data = store.get(f"{attempt_prefix(run, stage, attempt)}/metrics.jsonl")
-        except NotFound:
-            continue
-        for line in data.splitlines():
-            point = json.loads(line)
+        for point in read_metrics(store, run, stage, attempt):
             points[point["event"], point["step"]] = point
     return sorted(points.values(), key=lambda point: point["step"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from trainer.config import TrainConfig
 from wm.errors import InputMissing
 from wm.stage.spec import StageSpec, attempt_prefix
-from wm.store import NotFound, Store
+from wm.store import Store
 from wmctl.plan.node import Node
 from wmctl.run.heartbeat import read_heartbeat
+from wmctl.run.metrics import read_metrics
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _numbers(store: Store, run: str, stage: str) -> list[int]:
 
 def _read(store: Store, run: str, stage: str, number: int) -> Made:
     prefix = attempt_prefix(run, stage, number)
-    lines = list(_lines(store, f"{prefix}/metrics.jsonl"))
+    lines = read_metrics(store, run, stage, number)
     # One that only found its model published says in its heartbeat that all is done.
     beat = read_heartbeat(store, run, stage, number) if lines else None
     return Made(
@@ -125,12 +124,3 @@ def _read(store: Store, run: str, stage: str, number: int) -> Made:
         lines=lines,
         done=max([beat.done if beat else 0, *(int(line["step"]) for line in lines)]),
     )
-
-
-def _lines(store: Store, key: str) -> Iterator[dict[str, Any]]:
-    try:
-        text = store.get(key)
-    except NotFound:
-        return
-    for line in text.splitlines():
-        yield json.loads(line)
