@@ -61,6 +61,7 @@ def _torch_as_it_was() -> Iterator[None]:
     yield
     if torch := sys.modules.get("torch"):
         torch.set_deterministic_debug_mode("default")
+        torch.utils.deterministic.fill_uninitialized_memory = True
         torch.set_flush_denormal(False)
         if threads:
             torch.set_num_threads(threads)

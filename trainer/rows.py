@@ -6,6 +6,7 @@ room for them. Both give the same batches.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ class Column:
     def __init__(self, split: Split, name: str, device: torch.device) -> None:
         self._parts = [_plain(shard.rows[name]) for shard in split.shards]
         self._starts = np.cumsum([0, *map(len, self._parts)])
+        self._row = np.empty(self._parts[0].shape[1:], self._parts[0].dtype)
+        self._memory, self._places = _span(self._parts)
         self._device = device
         self._resident = self._load() if _fits(self._parts, device) else None
 
@@ -67,25 +70,37 @@ class Column:
         if self._resident is not None:
             rows = np.minimum(starts[:, None] + np.arange(length), stops[:, None] - 1)
             return self._resident[torch.from_numpy(rows).to(self._device)]
-        # Whole runs at once, from however many shards: to pick the rows one by one takes longer
-        # than to copy them.
         first = starts - self._starts[shards]
-        spans = zip(shards.tolist(), first.tolist(), (first + length).tolist(), strict=True)
-        runs = [self._parts[shard][start:stop] for shard, start, stop in spans]
-        for i in np.flatnonzero(starts + length > stops):
-            lacking = np.repeat(runs[i][-1:], length - len(runs[i]), axis=0)
-            runs[i] = np.concatenate((runs[i], lacking))
-        sample = self._parts[0]
-        out = np.empty((len(starts) * length, *sample.shape[1:]), sample.dtype)
-        if runs:
-            np.concatenate(runs, out=out)
-        return torch.from_numpy(out.reshape(-1, length, *sample.shape[1:])).to(self._device)
+        whole = starts + length <= stops
+        if whole.all():
+            runs = self._runs(shards, first, length)
+        else:
+            runs = np.empty((len(starts), length, *self._row.shape), self._row.dtype)
+            runs[whole] = self._runs(shards[whole], first[whole], length)
+            for i in np.flatnonzero(~whole):
+                part = self._parts[shards[i]]
+                runs[i, : len(part) - first[i]] = part[first[i] :]
+                runs[i, len(part) - first[i] :] = part[-1]
+        return torch.from_numpy(runs).to(self._device)
+
+    def _runs(
+        self, shards: NDArray[np.int64], first: NDArray[np.int64], length: int
+    ) -> NDArray[Any]:
+        """Runs that end within their shards, each copied as one item of ``length`` rows.
+
+        Slices of the shards, one by one, would take longer to make than to copy. So all memory from
+        the first shard to the last is seen as one array, with an item that starts at every byte.
+        Only those that ``first`` names are touched, so it does not matter what lies between shards.
+        """
+        size = length * self._row.nbytes
+        items = np.ndarray(max(len(self._memory) - size + 1, 0), f"V{size}", self._memory, 0, (1,))
+        runs: NDArray[Any] = items[self._places[shards] + first * self._row.nbytes]
+        return runs.view(self._row.dtype).reshape(-1, length, *self._row.shape)
 
     def _load(self) -> Tensor:
-        first = self._parts[0]
-        dtype = torch.from_numpy(np.empty(0, first.dtype)).dtype
+        dtype = torch.from_numpy(self._row).dtype
         rows = torch.empty(
-            (int(self._starts[-1]), *first.shape[1:]), dtype=dtype, device=self._device
+            (int(self._starts[-1]), *self._row.shape), dtype=dtype, device=self._device
         )
         for start, part in zip(self._starts, self._parts, strict=False):
             rows[start : start + len(part)] = torch.from_numpy(np.array(part))
@@ -96,6 +111,16 @@ def _plain(part: NDArray[Any]) -> NDArray[Any]:
     part = np.asarray(part)  # no longer a memmap, which takes three times as long to slice
     # Vocabulary ids stay far below 2^15, and torch hardly knows what to do with uint16.
     return part.view(np.int16) if part.dtype == np.uint16 else part
+
+
+def _span(parts: list[NDArray[Any]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The memory from the first part to the end of the last, and where in it each part begins."""
+    assert all(part.flags.c_contiguous for part in parts)
+    begins = np.array([part.ctypes.data for part in parts], np.int64)
+    first = int(begins.min())
+    end = max(begin + part.nbytes for begin, part in zip(begins.tolist(), parts, strict=True))
+    memory = (ctypes.c_ubyte * (end - first)).from_address(first)
+    return np.ctypeslib.as_array(memory), begins - first
 
 
 def _fits(parts: list[NDArray[Any]], device: torch.device) -> bool:

@@ -72,6 +72,8 @@ def make_repeatable(config: TrainConfig, team: Team) -> None:
     exact = config.deterministic or team.device.type == "cpu"
     # What torch.use_deterministic_algorithms does, except for importing the compiler (1.2 s).
     torch.set_deterministic_debug_mode("error" if exact else "default")
+    # That mode also writes to all memory before it is used, to find who reads it unwritten.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.manual_seed(config.seed)
 
