@@ -68,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=2, help="of the train stage, all told")
     parser.add_argument("--steps", type=int, help="instead of what fits the minutes")
     parser.add_argument("--shape", default="256,512,1", help="embed,hidden,layers")
+    parser.add_argument("--factored", action="store_true", help="moves share their squares")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--batch", type=int, default=64, help="games")
     parser.add_argument("--lr", type=float, default=2e-3)
@@ -121,6 +122,7 @@ def settings(args: argparse.Namespace, data: str, steps: int, validations: int) 
             "hidden": hidden,
             "layers": layers,
             "dropout": args.dropout,
+            "factored": args.factored,
             "board_head": args.board_weight > 0,
         },
         "steps": steps,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from wm.games.chess.vocabulary import PAD, SIZE
 from wm.models.chess_board import CLASSES, SQUARES
 from wm.models.config import LSTMConfig
+from wm.models.move_parts import MoveParts
 
 WINNERS = 4
 """White, Black, draw, unknown."""
@@ -22,7 +27,8 @@ State = tuple[Tensor, Tensor]
 class NextMoveLSTM(nn.Module):
     """Embedding -> LSTM -> [hidden, winner, phase, side to move] -> logits over the moves.
 
-    With ``board_head`` the LSTM's output also tells the board, as a second thing to learn.
+    With ``factored`` moves share what they know of squares, on the way in and out. With
+    ``board_head`` the LSTM's output also tells the board, as a second thing to learn.
 
     The shape is the chess prototype's, whose last-hidden-of-a-packed-prefix is the special case of
     one position; here every position of a game predicts its next move in one pass.
@@ -43,6 +49,12 @@ class NextMoveLSTM(nn.Module):
         self.side = nn.Embedding(2, 4)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden + 8 + 8 + 4, SIZE)
+        self.embedding_parts = self.head_parts = None
+        if config.factored:
+            self.embedding_parts = MoveParts(config.embed, std=0.6)
+            self.head_parts = MoveParts(self.head.in_features, std=0.02)
+            with torch.no_grad():
+                self.embedding.weight.mul_(0.3)  # the sum is as large as without parts
         self.board = nn.Linear(config.hidden, SQUARES * CLASSES) if config.board_head else None
         """For training only: the board after each ply, told from the LSTM's output."""
 
@@ -61,7 +73,7 @@ class NextMoveLSTM(nn.Module):
         is that after the last column; where games differ in length, see :meth:`context`.
         """
         features, state = self.features(moves, winner, phase, side, state)
-        return self.head(features), state
+        return self.scorer()(features), state
 
     def features(
         self,
@@ -78,12 +90,28 @@ class NextMoveLSTM(nn.Module):
         With ``where``, int64 [N] of positions b * T + t, only those: [N, hidden + 20]. The head is
         most of a small model's work, so it should see no position that nobody asks for.
         """
-        hidden, state = self.lstm(self.dropout(self.embedding(moves)), state)
+        hidden, state = self.lstm(self.dropout(self.embed(moves)), state)
         winner = winner[:, None].expand_as(moves)
         if where is not None:
             hidden = hidden.flatten(0, 1)[where]
             winner, phase, side = (x.flatten()[where] for x in (winner, phase, side))
         return self.join(hidden, winner, phase, side), state
+
+    def embed(self, moves: Tensor) -> Tensor:
+        """Vectors of moves: int64 [...] to [..., embed]."""
+        vectors: Tensor = self.embedding(moves)
+        if self.embedding_parts is not None:
+            vectors = vectors + F.embedding(moves, self.embedding_parts())
+        return vectors
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """The head: features [..., hidden + 20] to logits [..., V].
+
+        What moves share is summed up once, here, for as many calls as the weights stay the same.
+        """
+        if self.head_parts is None:
+            return self.head
+        return partial(F.linear, weight=self.head.weight + self.head_parts(), bias=self.head.bias)
 
     def board_logits(self, features: Tensor) -> Tensor:
         """Logits [N, 13, 64] of the piece on each square, from features [N, hidden + 20].
@@ -97,7 +125,7 @@ class NextMoveLSTM(nn.Module):
 
     def context(self, moves: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Top hidden [B, hidden] and state after the first ``lengths`` [B] of ``moves`` [B, T]."""
-        embedded = self.dropout(self.embedding(moves))
+        embedded = self.dropout(self.embed(moves))
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from wm.games.chess.vocabulary import PAD
@@ -135,7 +135,7 @@ def policy_loss(
         games.moves, _told(games, hide_winner), games.phases, games.side, where=where
     )
     label = games.moves.roll(-1, dims=1).flatten()[where]
-    loss, top = _score(model.head, features, label)
+    loss, top = _score(model.scorer(), features, label)
     weight = real.to(loss.dtype)
     if phase_weights is not None:
         weight = weight * phase_weights[games.phases.flatten()[where]]
@@ -183,6 +183,8 @@ class PolicyState:
     def __init__(self, model: NextMoveLSTM) -> None:
         self._model = model
         self._device = model.head.weight.device
+        with torch.no_grad():
+            self._score = model.scorer()
 
     @torch.no_grad()
     def start(
@@ -206,7 +208,7 @@ class PolicyState:
     def step(self, moves: Sequence[int], phases: Sequence[int]) -> Tensor:
         """Read one more move of every game."""
         self._plies += 1
-        embedded = self._model.embedding(self._ids(moves)[:, None])
+        embedded = self._model.embed(self._ids(moves)[:, None])
         output, self._state = self._model.lstm(embedded, self._state)
         return self._logits(output[:, 0], phases)
 
@@ -219,8 +221,7 @@ class PolicyState:
     def _logits(self, hidden: Tensor, phases: Sequence[int]) -> Tensor:
         side = self._plies % 2
         features = self._model.join(hidden, self._winner, self._ids(phases), side)
-        logits: Tensor = self._model.head(features)
-        return logits.float()
+        return self._score(features).float()
 
     def _ids(self, values: Sequence[int]) -> Tensor:
         return torch.as_tensor(values, dtype=torch.int64, device=self._device)
@@ -232,14 +233,16 @@ def _told(games: GameBatch, hide_winner: Tensor | None) -> Tensor:
     return games.winner.masked_fill(hide_winner, UNKNOWN_WINNER)
 
 
-def _score(head: nn.Module, features: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+def _score(
+    score: Callable[[Tensor], Tensor], features: Tensor, label: Tensor
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy [N] and the five likeliest moves [N, 5].
 
     On a CPU in pieces whose logits stay in its cache: half the time of all positions at once.
     """
     losses, tops = [], []
     for piece, own in _pieces(features, label):
-        logits = head(piece).float()
+        logits = score(piece).float()
         losses.append(F.cross_entropy(logits, own, reduction="none"))
         tops.append(logits.detach().topk(5).indices)
     return torch.cat(losses), torch.cat(tops)

@@ -17,6 +17,8 @@ _CONTROLLERS = 26
 """Numbers that say what both players press."""
 _FACTS = 20
 """Width of what a policy is told of winner, phase and side."""
+_PARTS = 64 + 64 + 4
+"""Origins, targets and promotions of moves."""
 _BOARD = 64 * 13
 """Outputs of a policy's board head: the piece on each square."""
 
@@ -39,9 +41,9 @@ def parameters(config: ModelConfig) -> int:
 def flops_per_target(config: ModelConfig) -> float:
     """Floating-point operations of training for one supervised position, every position of a
     sequence being one: forward and backward pass are three forward passes of two per weight."""
-    tables = 0
+    tables = 0  # looked up, not multiplied
     if isinstance(config, LSTMConfig):
-        tables = SIZE * config.embed  # looked up, not multiplied
+        tables = SIZE * config.embed + _move_parts(config)
     return 6.0 * (parameters(config) - tables)
 
 
@@ -51,7 +53,12 @@ def _lstm(c: LSTMConfig) -> int:
         for layer in range(c.layers)
     )
     board = (c.hidden + 1) * _BOARD if c.board_head else 0
-    return layers + SIZE * c.embed + (c.hidden + _FACTS) * SIZE + SIZE + 72 + board
+    moves = SIZE * c.embed + (c.hidden + _FACTS) * SIZE + SIZE + _move_parts(c)
+    return layers + moves + 72 + board
+
+
+def _move_parts(c: LSTMConfig) -> int:
+    return _PARTS * (c.embed + c.hidden + _FACTS) if c.factored else 0
 
 
 def _mamba2(c: Mamba2Config) -> int:

@@ -80,6 +80,22 @@ def test_chosen_positions_have_the_same_features(model: NextMoveLSTM) -> None:
     torch.testing.assert_close(some, everywhere.flatten(0, 1)[where], rtol=0, atol=0)
 
 
+def test_a_factored_model_is_the_plain_one_with_the_sums_as_its_tables(model: NextMoveLSTM) -> None:
+    factored = NextMoveLSTM(SMALL.model_copy(update={"factored": True})).double().eval()
+    assert factored.embedding_parts is not None
+    assert factored.head_parts is not None
+    weights = {name: weight.clone() for name, weight in factored.state_dict().items()}
+    for table in ("embedding", "head"):
+        weights[f"{table}.weight"] += getattr(factored, f"{table}_parts")()
+        del weights[f"{table}_parts.vectors.weight"]
+    model.load_state_dict(weights)
+    inputs = _inputs(3, 9)
+    torch.testing.assert_close(factored(*inputs)[0], model(*inputs)[0], rtol=0, atol=1e-12)
+    lengths = torch.tensor([4, 9, 1])
+    found, expected = (one.context(inputs[0], lengths)[0] for one in (factored, model))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
 def test_a_board_head_changes_no_other_weight(model: NextMoveLSTM) -> None:
     torch.manual_seed(1)
     headed = NextMoveLSTM(SMALL.model_copy(update={"board_head": True})).double()

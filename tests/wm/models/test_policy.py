@@ -26,9 +26,15 @@ WHITE, BLACK, DRAW, UNKNOWN = range(4)
 
 
 @pytest.fixture
-def model() -> NextMoveLSTM:
+def model(request: pytest.FixtureRequest) -> NextMoveLSTM:
     torch.manual_seed(1)
-    return NextMoveLSTM(LSTMConfig(embed=6, hidden=10, layers=2, dropout=0)).eval()
+    factored = getattr(request, "param", False)
+    return NextMoveLSTM(
+        LSTMConfig(embed=6, hidden=10, layers=2, dropout=0, factored=factored)
+    ).eval()
+
+
+PLAIN_AND_FACTORED = pytest.mark.parametrize("model", [False, True], indirect=True)
 
 
 @pytest.fixture
@@ -101,6 +107,7 @@ def test_static_lists_hold_every_label_of_the_fullest_batch() -> None:
                 assert static.where[static.real].tolist() == exact.tolist()
 
 
+@PLAIN_AND_FACTORED
 def test_loss_is_the_cross_entropy_of_the_next_move(games: GameBatch, model: NextMoveLSTM) -> None:
     logits, _ = model(games.moves, games.winner, games.phases, games.side)
     pairs = _pairs(games)
@@ -144,6 +151,7 @@ def test_the_unknown_winner_learns_from_hidden_games(games: GameBatch, model: Ne
     assert gradient.abs().sum(-1).ne(0).tolist() == [False, True, False, True]
 
 
+@PLAIN_AND_FACTORED
 def test_hits_are_counted_among_the_likeliest(games: GameBatch, model: NextMoveLSTM) -> None:
     at = positions(games)
     label = games.moves.roll(-1, 1).flatten()[at.where]
@@ -159,6 +167,7 @@ def test_hits_are_counted_among_the_likeliest(games: GameBatch, model: NextMoveL
     assert best_moves(model, games).eq(likeliest[0]).all()
 
 
+@PLAIN_AND_FACTORED
 def test_pieces_of_the_loss_add_up(model: NextMoveLSTM) -> None:
     batch, length = 30, 40  # more labels than one piece of 512 holds
     games = GameBatch(
@@ -234,6 +243,7 @@ def test_a_model_without_a_board_head_tells_no_board(games: GameBatch, model: Ne
     assert (found.squares, found.boards) == (0, 0)
 
 
+@PLAIN_AND_FACTORED
 def test_play_in_lock_step_is_the_whole_game_at_once(model: NextMoveLSTM) -> None:
     torch.manual_seed(5)
     moves, phases = torch.randint(2, SIZE, (3, 14)), torch.randint(0, 4, (3, 14))

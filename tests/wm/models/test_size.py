@@ -39,6 +39,7 @@ def test_sizes_are_those_that_were_measured(config: ModelConfig, count: int) -> 
         (Mamba2Config(d_model=64, layers=3, d_state=16, headdim=32, expand=2, d_conv=3), "melee"),
         (LSTMConfig(embed=16, hidden=24, layers=3), "chess"),
         (LSTMConfig(embed=16, hidden=24, layers=3, board_head=True), "chess"),
+        (LSTMConfig(embed=16, hidden=24, layers=3, factored=True), "chess"),
     ],
 )
 def test_sizes_are_those_of_the_networks_themselves(config: Any, game: str) -> None:
