@@ -1,6 +1,6 @@
 """How fast and how well the chess policy learns real games in a given time.
 
-    python benchmarks/chess_policy.py --pgn games.pgn.xz --minutes 38 --out FOLDER
+    PYTHONPATH=. python benchmarks/chess_policy.py --pgn games.pgn.xz --minutes 38 --out FOLDER
 
 Encodes the games where they are not in the store yet (without any it makes some), measures the pace
 of the shape in a short training, and trains for as many steps as fit the time, validations
@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from benchmarks.support.stage import run_stage
 from encoder.config import EncodeConfig
 from trainer.config import TrainConfig
-from wm.stage import Outcome, StageSpec
-from wm.stage.spec import Kind, attempt_prefix
+from wm.stage.spec import attempt_prefix
 from wm.store import Store, open_store
 
 CALIBRATION = 48
@@ -50,7 +48,7 @@ def measure(args: argparse.Namespace, store: Store) -> None:
         args.steps = plan(store, data, args)
     run = f"{args.name}-{time.time():.0f}"
     began = time.monotonic()
-    outcome = stage(store, run, "train", settings(args, data, args.steps, args.validations))
+    outcome = run_stage(store, run, "train", settings(args, data, args.steps, args.validations))
     seconds = time.monotonic() - began
     print(f"{outcome.result['model']}: {seconds / 60:.1f} min, peak {outcome.peak_mb:.0f} MB")
     print(json.dumps(outcome.result, indent=1))
@@ -92,7 +90,7 @@ def arguments() -> argparse.Namespace:
 def encode(store: Store, source: str) -> str:
     """Key of the data set of these games; the stage finds it where it has been made before."""
     config = EncodeConfig(game="chess", name="chess", source=source)
-    outcome = stage(store, f"games-{time.time():.0f}", "encode", config.model_dump(mode="json"))
+    outcome = run_stage(store, f"games-{time.time():.0f}", "encode", config)
     key: str = outcome.result["dataset"]
     return key
 
@@ -100,7 +98,7 @@ def encode(store: Store, source: str) -> str:
 def plan(store: Store, data: str, args: argparse.Namespace) -> int:
     """Steps that fit the minutes, by what start, steps, validation and checkpoint take."""
     run = f"{args.name}-pace-{time.time():.0f}"
-    timing = stage(store, run, "train", settings(args, data, CALIBRATION, 1)).result["timing"]
+    timing = run_stage(store, run, "train", settings(args, data, CALIBRATION, 1)).result["timing"]
     validation = timing["validate_s"] + timing["save_s"]
     left = args.minutes * 60 * MARGIN - timing["startup_s"] - args.validations * validation
     steps = int(left / timing["step_s"])
@@ -110,7 +108,7 @@ def plan(store: Store, data: str, args: argparse.Namespace) -> int:
     return steps
 
 
-def settings(args: argparse.Namespace, data: str, steps: int, validations: int) -> dict[str, Any]:
+def settings(args: argparse.Namespace, data: str, steps: int, validations: int) -> TrainConfig:
     """The trainer's, checked."""
     embed, hidden, layers = map(int, args.shape.split(","))
     every = -(-steps // validations)
@@ -143,17 +141,7 @@ def settings(args: argparse.Namespace, data: str, steps: int, validations: int) 
         "device": "cpu",
     }
     chosen |= {name: json.loads(value) for name, value in (s.split("=", 1) for s in args.set)}
-    return TrainConfig.model_validate(chosen).model_dump(mode="json")
-
-
-def stage(store: Store, run: str, kind: Kind, config: dict[str, Any]) -> Outcome:
-    """Run a stage as a process of its own; its log goes to the store alone."""
-    spec = StageSpec(run=run, stage=kind, attempt=1, kind=kind, config=config)
-    store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
-    module = {"encode": "encoder", "train": "trainer"}[kind]
-    command = [sys.executable, "-m", module, "--spec", f"{store.url}/{spec.prefix}/spec.json"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return Outcome.model_validate_json(store.get(f"{spec.prefix}/outcome.json"))
+    return TrainConfig.model_validate(chosen)
 
 
 def curve(store: Store, run: str, batch: int) -> Iterator[str]:

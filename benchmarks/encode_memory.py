@@ -1,6 +1,6 @@
 """Peak memory of the encode stage against the number of games.
 
-    python benchmarks/encode_memory.py [--games 60 600]
+    PYTHONPATH=. python benchmarks/encode_memory.py [--games 60 600]
 
 Each size is a real attempt over replay files on disk: a process of its own, whose outcome says how
 much memory its largest process held. Shards are small, so that the larger run fills many of them.
@@ -9,28 +9,20 @@ much memory its largest process held. Shards are small, so that the larger run f
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.support.stage import run_stage
 from encoder.config import EncodeConfig
 from wm.games.melee.made import write_replays
-from wm.stage import Outcome, StageSpec
+from wm.stage import Outcome
 from wm.store import open_store
 
 
 def encode(replays: Path, folder: Path) -> Outcome:
     """Encode a folder of replays by a stage process of its own."""
     config = EncodeConfig(game="melee", name="m", source=str(replays), shard_mb=4, workers=2)
-    spec = StageSpec(
-        run="bench", stage="encode", attempt=1, kind="encode", config=config.model_dump(mode="json")
-    )
-    store = open_store(str(folder / "store"))
-    store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
-    command = [sys.executable, "-m", "encoder", "--spec", f"{store.url}/{spec.prefix}/spec.json"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return Outcome.model_validate_json(store.get(f"{spec.prefix}/outcome.json"))
+    return run_stage(open_store(str(folder / "store")), "bench", "encode", config)
 
 
 def main() -> None:

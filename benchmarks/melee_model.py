@@ -1,7 +1,7 @@
 """What a small world model learns in a few minutes, against copying and constant velocity.
 
-    python benchmarks/melee_model.py made [--games 2000]
-    python benchmarks/melee_model.py real --replays FOLDER
+    PYTHONPATH=. python benchmarks/melee_model.py made [--games 2000]
+    PYTHONPATH=. python benchmarks/melee_model.py real --replays FOLDER
 
 Games are encoded and models trained by the stages' own processes; ``--set`` changes a setting of
 the training. ``made``: one model, judged on the test split; intervals are over games. ``real``: of
@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from itertools import count
@@ -27,6 +25,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from benchmarks.support.stage import run_stage
 from encoder.config import EncodeConfig, SplitShares
 from encoder.split import VAL, assign, positions
 from evaluator.melee_judge.duel import Errors, duel, model
@@ -36,7 +35,6 @@ from trainer.config import TrainConfig
 from wm.artifacts.dataset import Split, open_dataset
 from wm.models.build import load_model
 from wm.models.melee_model import WorldModel
-from wm.stage import Outcome, StageSpec
 from wm.store import Store, open_store
 
 HORIZONS = (1, 2, 5, 10, 20, 60)
@@ -99,8 +97,7 @@ def main() -> None:
 def encode(store: Store, source: str, **settings: Any) -> str:
     """Key of the data set; made only once in a store."""
     config = EncodeConfig(game="melee", name="melee", source=source, workers=2, **settings)
-    found = stage(store, "encoder", config.model_dump(mode="json"))
-    return str(found["dataset"])
+    return str(run_stage(store, unique(), "encode", config).result["dataset"])
 
 
 def leave_one_out(store: Store, folder: str) -> list[str]:
@@ -133,7 +130,7 @@ def judged(
         | settings
     )
     begun = time.perf_counter()
-    result = stage(store, "trainer", config.model_dump(mode="json"))
+    result = run_stage(store, unique(), "train", config).result
     world = load_model(store, result["model"])
     assert isinstance(world, WorldModel)
     metrics = result["metrics"]
@@ -215,17 +212,9 @@ def skill_of(
     return float(1 - np.nanmean(own) / np.nanmean(baseline)), float(low), float(high)
 
 
-def stage(store: Store, package: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The result of an attempt by a process of its own."""
-    run = f"bench-{time.time_ns():x}"
-    kind = {"encoder": "encode", "trainer": "train"}[package]
-    spec = StageSpec(run=run, stage=kind, attempt=1, kind=kind, config=config)
-    store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
-    command = [sys.executable, "-m", package, "--spec", f"{store.url}/{spec.prefix}/spec.json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
-    return Outcome.model_validate_json(store.get(f"{spec.prefix}/outcome.json")).result
+def unique() -> str:
+    """Name of a run that nobody has used."""
+    return f"bench-{time.time_ns():x}"
 
 
 def changed(settings: dict[str, Any], changes: list[str]) -> dict[str, Any]:

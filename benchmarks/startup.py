@@ -16,7 +16,10 @@ import tempfile
 from typing import Any
 
 from benchmarks.support.made import chess_games, publish_chess, publish_melee
-from benchmarks.support.trainer import LSTM, MAMBA2, begin, outcome
+from benchmarks.support.stage import run_stage
+from benchmarks.support.trainer import LSTM, MAMBA2
+from trainer.config import TrainConfig
+from wm.stage.spec import attempt_prefix
 from wm.store import Store, open_store
 
 STEPS = 12
@@ -53,9 +56,10 @@ def main() -> None:
 
 def attempt(store: Store, run: str, settings: dict[str, Any]) -> tuple[float, float]:
     """Seconds to the first step, and the share of the spans after the first spent waiting."""
-    spec, process = begin(store, run, **COMMON, **settings, batch=16)
-    result = outcome(store, spec, process).result
-    lines = map(json.loads, store.get(f"{spec.prefix}/metrics.jsonl").splitlines())
+    config = TrainConfig.model_validate({**COMMON, **settings, "batch": 16, "device": "cpu"})
+    result = run_stage(store, run, "train", config).result
+    prefix = attempt_prefix(run, "train", 1)
+    lines = map(json.loads, store.get(f"{prefix}/metrics.jsonl").splitlines())
     waits = [line["input_wait"] for line in lines if line["event"] == "train"]
     return result["timing"]["startup_s"], statistics.mean(waits[1:])
 

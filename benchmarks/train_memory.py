@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from benchmarks.support.made import publish_melee
-from benchmarks.support.trainer import begin, outcome
+from benchmarks.support.stage import begin, outcome
+from trainer.config import TrainConfig
 from wm.store import open_store
 
 FRAMES = 10_000
@@ -36,7 +37,8 @@ def main() -> None:
             games = round(megabytes * 1e6 / 104 / FRAMES)
             data = publish_melee(store, games=games, frames=FRAMES)
             size = sum(entry.size for entry in store.list(f"{data}/shards/"))
-            spec, process = begin(store, "bench", data=data, **SETTINGS)
+            config = TrainConfig.model_validate({"data": data, "device": "cpu", **SETTINGS})
+            spec, process = begin(store, "bench", "train", config)
             peaks = dict.fromkeys(FIELDS, 0.0)
             while process.poll() is None:
                 for pid in family(process.pid):

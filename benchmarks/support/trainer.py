@@ -1,9 +1,7 @@
-"""A training of ours, in this process or as the stage that it is in production."""
+"""A training of ours in this process."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ from trainer.step import make_update
 from trainer.team import Team
 from trainer.training import Training
 from wm.artifacts.dataset import open_dataset
-from wm.stage import Outcome, StageSpec
-from wm.store import Store, open_store
+from wm.stage import StageSpec
+from wm.store import Store
 
 MAMBA2 = {"kind": "mamba2"}
 """4.3M: width 384, 4 layers, state 64, heads of 64, windows of 10."""
@@ -31,7 +29,8 @@ def ready(store: Store, folder: Path, threads: int, **settings: Any) -> Training
     config = TrainConfig.model_validate(
         {"steps": 10**6, "device": "cpu", "threads": threads, "schedule": "constant", **settings}
     )
-    spec = _spec("here", config)
+    resolved = config.model_dump(mode="json")
+    spec = StageSpec(run="here", stage="train", attempt=1, kind="train", config=resolved)
     team = Team(0, 1, torch.device("cpu"))
     make_repeatable(config, team)
     data = open_dataset(store, config.data, folder / "cache")
@@ -53,24 +52,3 @@ class Ours:
         self._done += 1
         torch.set_deterministic_debug_mode("default")  # the prototypes never asked for it
         return int(figures[1])
-
-
-def begin(store: Store, run: str, **settings: Any) -> tuple[StageSpec, subprocess.Popen[bytes]]:
-    """The stage as a process of its own."""
-    config = TrainConfig.model_validate({"device": "cpu", **settings})
-    spec = _spec(run, config)
-    store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
-    command = [sys.executable, "-m", "trainer", "--spec", f"{store.url}/{spec.prefix}/spec.json"]
-    return spec, subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-def outcome(store: Store, spec: StageSpec, process: subprocess.Popen[bytes]) -> Outcome:
-    """How it ended; a failure ends the benchmark."""
-    if process.wait():
-        sys.exit(open_store(store.url).get(f"{spec.prefix}/outcome.json").decode())
-    return Outcome.model_validate_json(store.get(f"{spec.prefix}/outcome.json"))
-
-
-def _spec(run: str, config: TrainConfig) -> StageSpec:
-    resolved = config.model_dump(mode="json")
-    return StageSpec(run=run, stage="train", attempt=1, kind="train", config=resolved)
