@@ -1,11 +1,12 @@
-"""Memory of a training against the size of its data.
+"""Memory of a training against the size of its data, and against its length.
 
-    PYTHONPATH=. python benchmarks/train_memory.py [--mb 20 200 1000]
+    PYTHONPATH=. python benchmarks/train_memory.py [--mb 20 200 1000] [--steps 50 500]
 
-Each size is a real attempt (python -m trainer) on memory-mapped Melee shards in files. Every
-process of the attempt is looked at in /proc ten times a second: RssAnon is what it holds for
-itself, RssFile pages of mapped files (libraries and shards), which the system takes back at will.
-The figures are the peaks of the training process, the largest of them.
+Each row is a real attempt (python -m trainer). Melee: memory-mapped shards of growing size in
+files. Chess: made games, in bf16, for which oneDNN compiles and keeps kernels for every shape of a
+batch. Every process of the attempt is looked at in /proc ten times a second: RssAnon is what it
+holds for itself, RssFile pages of mapped files (libraries and shards), which the system takes back
+at will. The figures are the peaks of the training process, the largest of them.
 """
 
 from __future__ import annotations
@@ -13,44 +14,59 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks.support.made import publish_melee
+from benchmarks.support.made import chess_games, publish_chess, publish_melee
 from benchmarks.support.stage import begin, outcome
 from trainer.config import TrainConfig
-from wm.store import open_store
+from wm.store import Store, open_store
 
 FRAMES = 10_000
 """In a game: 1.04 MB."""
-MODEL = {"kind": "mamba2", "d_model": 128, "layers": 2}
-SETTINGS = {"model": MODEL, "steps": 20, "batch": 16, "validate_games": 4, "starts_per_game": 1}
+MELEE = {"kind": "mamba2", "d_model": 128, "layers": 2}
+CHESS = {"kind": "lstm", "embed": 256, "hidden": 512, "layers": 1, "factored": True}
+COMMON = {"device": "cpu", "validate_games": 4, "starts_per_game": 1}
 FIELDS = ("VmRSS", "RssAnon", "RssFile")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--mb", type=int, nargs="+", default=[20, 200, 1000])
-    print("shards, MB  games  parameters  peak MB: resident  anonymous  mapped   of the outcome")
-    for megabytes in parser.parse_args().mb:
-        with tempfile.TemporaryDirectory() as name:
-            store = open_store(f"{name}/store")
-            games = round(megabytes * 1e6 / 104 / FRAMES)
-            data = publish_melee(store, games=games, frames=FRAMES)
-            size = sum(entry.size for entry in store.list(f"{data}/shards/"))
-            config = TrainConfig.model_validate({"data": data, "device": "cpu", **SETTINGS})
-            spec, process = begin(store, "bench", "train", config)
-            peaks = dict.fromkeys(FIELDS, 0.0)
-            while process.poll() is None:
-                for pid in family(process.pid):
-                    for field, found in memory(pid).items():
-                        peaks[field] = max(peaks[field], found)
-                time.sleep(0.1)
-            done = outcome(store, spec, process)
-        resident, anonymous, mapped = peaks.values()
-        print(
-            f"{size / 1e6:10.1f} {games:6d} {done.result['parameters']:11,d} {resident:17.1f} "
-            f"{anonymous:10.1f} {mapped:7.1f} {done.peak_mb:16.1f}"
-        )
+    parser.add_argument("--mb", type=int, nargs="*", default=[20, 200, 1000])
+    parser.add_argument("--steps", type=int, nargs="*", default=[50, 500])
+    args = parser.parse_args()
+    print("game   shards, MB  steps  parameters  peak MB: resident  anonymous  mapped  outcome")
+    for megabytes in args.mb:
+        games = round(megabytes * 1e6 / 104 / FRAMES)
+        settings = {"model": MELEE, "steps": 20, "batch": 16}
+        row("melee", lambda store, n=games: publish_melee(store, games=n, frames=FRAMES), settings)
+    for steps in args.steps:
+        settings = {"model": CHESS, "steps": steps, "batch": 32, "precision": "bf16"}
+        row("chess", lambda store: publish_chess(store, chess_games(3000, (20, 250))), settings)
+
+
+def row(game: str, publish: Callable[[Store], str], settings: dict[str, Any]) -> None:
+    """Train on a data set that is made for it, and print how large the processes became."""
+    with tempfile.TemporaryDirectory() as name:
+        store = open_store(f"{name}/store")
+        data = publish(store)
+        size = sum(entry.size for entry in store.list(f"{data}/shards/"))
+        config = TrainConfig.model_validate({"data": data, **COMMON, **settings})
+        spec, process = begin(store, "bench", "train", config)
+        peaks = dict.fromkeys(FIELDS, 0.0)
+        while process.poll() is None:
+            for pid in family(process.pid):
+                for field, found in memory(pid).items():
+                    peaks[field] = max(peaks[field], found)
+            time.sleep(0.1)
+        done = outcome(store, spec, process)
+    resident, anonymous, mapped = peaks.values()
+    print(
+        f"{game:<6} {size / 1e6:10.1f} {config.steps:6d} {done.result['parameters']:11,d} "
+        f"{resident:17.1f} {anonymous:10.1f} {mapped:7.1f} {done.peak_mb:9.1f}",
+        flush=True,
+    )
 
 
 def family(root: int) -> list[int]:

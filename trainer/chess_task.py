@@ -22,8 +22,11 @@ from wm.artifacts.dataset import Dataset, Split
 from wm.errors import BadData
 from wm.games.chess.vocabulary import PAD, decode
 from wm.models.lstm import NextMoveLSTM
-from wm.models.policy import GameBatch, best_moves, policy_loss, positions
+from wm.models.policy import GameBatch, best_moves, policy_loss, positions, round_up
 
+PLIES = 8
+"""What the length of a batch is rounded up to. oneDNN compiles and keeps kernels for each shape
+that it meets in bf16: without rounding a training grew by hundreds of MB in its first minutes."""
 BUCKETS = (8, 20, 40, 80)
 """First plies of the buckets by which raw legality is reported."""
 
@@ -47,9 +50,9 @@ class GameStore:
         self._phases = Column(split, "phases", team.device)
 
     def take(self, games: NDArray[np.int64]) -> GameBatch:
-        """Some games, padded to the longest of them."""
+        """Some games, padded to the longest of them and a little more (see PLIES)."""
         first, lengths = self.games.first[games], self.games.length[games]
-        longest = int(lengths.max())
+        longest = round_up(int(lengths.max()), PLIES)
         lengths_ = torch.from_numpy(lengths).to(self.device)
         over = torch.arange(longest, device=self.device) >= lengths_[:, None]
         return GameBatch(

@@ -7,7 +7,7 @@ import torch
 
 from tests.support.datasets import publish_dataset
 from tests.support.training import LSTM, chess_games
-from trainer.chess_task import ChessTask, _legality, _spread
+from trainer.chess_task import PLIES, ChessTask, _legality, _spread
 from trainer.loop import Training, train
 from trainer.parts import split
 from wm.errors import BadData
@@ -37,6 +37,15 @@ def test_a_batch_holds_whole_games_with_their_facts(training: Begin, chess_data:
             seen.add(game.identity)
 
     assert seen == {g.identity for g in by_moves.values()}
+
+
+def test_batches_have_few_shapes(training: Begin, chess_data: str) -> None:
+    task = chess_task(training(chess_data))
+    for step in range(6):
+        games = task.batch(step).games
+        padded, longest = games.moves.shape[1], int(games.lengths.max())
+        assert padded % PLIES == 0
+        assert padded - PLIES < longest <= padded
 
 
 def test_a_batch_is_a_function_of_its_step(training: Begin, chess_data: str) -> None:

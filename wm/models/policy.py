@@ -17,6 +17,8 @@ from wm.models.lstm import NextMoveLSTM, State
 
 Labels = Literal["all", "winner", "loser"]
 UNKNOWN_WINNER = 3
+FILLED = 64
+"""Labels of a batch are filled up to a multiple of this, for the kernels of few shapes are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Positions(NamedTuple):
     where: Tensor
     """int64 [N]: b * T + t."""
     real: Tensor
-    """bool [N]: false where the list is only filled up to its fixed length."""
+    """bool [N]: false where the list is only filled up."""
 
 
 def positions(
@@ -88,8 +90,9 @@ def positions(
     keep the moves of that player only, so drawn and unfinished games have none. ``at``, int64 [B],
     keeps one position a game: the prototype's one prefix a sample.
 
-    The list is as long as the batch has labels, or, if ``static``, as it could have: a shape that
-    hangs on the data has the host wait for an accelerator, where static is therefore the default.
+    The list is filled up to a multiple of FILLED, or, if ``static``, to as many labels as the batch
+    could have: a shape that hangs on the data has the host wait for an accelerator, where static is
+    therefore the default.
     """
     batch, length = games.moves.shape
     plies = torch.arange(1, length + 1, device=games.moves.device)
@@ -102,13 +105,14 @@ def positions(
         mask &= plies - 1 == at[:, None]
     if static is None:
         static = mask.device.type != "cpu"
-    if not static:
-        where = mask.flatten().nonzero()[:, 0]
-        return Positions(where, torch.ones_like(where, dtype=torch.bool))
-    each = max(length - min_context, 0)
-    most = batch * (each if labels == "all" else (each + 1) // 2) if at is None else batch
+    found = mask.sum()
+    if static:
+        each = max(length - min_context, 0)
+        most = batch * (each if labels == "all" else (each + 1) // 2) if at is None else batch
+    else:
+        most = round_up(int(found), FILLED)
     where = torch.nonzero_static(mask.flatten(), size=most, fill_value=0)[:, 0]
-    return Positions(where, torch.arange(most, device=mask.device) < mask.sum())
+    return Positions(where, torch.arange(most, device=mask.device) < found)
 
 
 def policy_loss(
@@ -266,3 +270,8 @@ def _pieces(features: Tensor, label: Tensor) -> zip[tuple[Tensor, Tensor]]:
     """Both in pieces whose logits stay in a CPU's cache."""
     size = 512 if features.device.type == "cpu" else max(len(features), 1)
     return zip(torch.split(features, size), torch.split(label, size), strict=True)
+
+
+def round_up(number: int, multiple: int) -> int:
+    """The least multiple that is not below ``number``."""
+    return -(-number // multiple) * multiple

@@ -14,9 +14,11 @@ from wm.models.chess_board import boards
 from wm.models.config import LSTMConfig
 from wm.models.lstm import NextMoveLSTM
 from wm.models.policy import (
+    FILLED,
     GameBatch,
     Labels,
     PolicyState,
+    Positions,
     best_moves,
     policy_loss,
     positions,
@@ -78,18 +80,22 @@ def test_min_context_and_one_position_a_game(games: GameBatch) -> None:
 
 @pytest.mark.parametrize("labels", get_args(Labels))
 @pytest.mark.parametrize("options", [{}, {"min_context": 1}, {"at": torch.full((5,), 8)}])
-def test_static_positions_are_the_same_ones_in_a_list_of_fixed_length(
+def test_positions_are_the_same_ones_however_far_their_list_is_filled_up(
     games: GameBatch, headed: NextMoveLSTM, labels: Labels, options: dict[str, Any]
 ) -> None:
-    exact = positions(games, labels, **options)
+    filled = positions(games, labels, **options)
+    assert len(filled.where) % FILLED == 0
+    exact = Positions(filled.where[filled.real], filled.real[filled.real])
     static = positions(games, labels, static=True, **options)
     assert static.where[static.real].tolist() == exact.where.tolist()
     turned = GameBatch(games.moves, games.phases, (games.winner + 1) % 4, games.lengths)
     assert len(positions(turned, labels, static=True, **options).where) == len(static.where)
     with torch.no_grad():
         headed.head.bias[games.moves[0, 1]] = 9  # the label that the list is filled up with is hit
-    for a, b in zip(_figures(headed, games, static), _figures(headed, games, exact), strict=True):
-        torch.testing.assert_close(a, b)
+    for longer in (filled, static):
+        figures = zip(_figures(headed, games, longer), _figures(headed, games, exact), strict=True)
+        for a, b in figures:
+            torch.testing.assert_close(a, b)
 
 
 def test_static_lists_hold_every_label_of_the_fullest_batch() -> None:
@@ -102,9 +108,9 @@ def test_static_lists_hold_every_label_of_the_fullest_batch() -> None:
                 lengths=torch.full((3,), length),
             )
             for labels in get_args(Labels):
-                exact = positions(full, labels).where
-                static = positions(full, labels, static=True)
-                assert static.where[static.real].tolist() == exact.tolist()
+                filled, static = (positions(full, labels, static=s) for s in (False, True))
+                found, wanted = (at.where[at.real].tolist() for at in (static, filled))
+                assert found == wanted
 
 
 @PLAIN_AND_FACTORED
@@ -280,7 +286,7 @@ def test_play_for_a_side(model: NextMoveLSTM) -> None:
 def _pairs(games: GameBatch, *args: Any, **options: Any) -> list[tuple[int, int]]:
     """(game, position) of every label."""
     where, real = positions(games, *args, **options)
-    assert real.all()
+    where = where[real]
     return [divmod(i, games.moves.shape[1]) for i in where.tolist()]
 
 
