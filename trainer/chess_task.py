@@ -124,6 +124,7 @@ class ChessTask:
             phase_weights=self._phase_weights,
             winner_weight=config.winner_weight,
             board_weight=config.board_weight,
+            hits=False,
         )
         return TaskLoss(found.loss, found.count)
 

@@ -173,6 +173,15 @@ def test_hits_are_counted_among_the_likeliest(games: GameBatch, model: NextMoveL
     assert best_moves(model, games).eq(likeliest[0]).all()
 
 
+def test_the_loss_does_not_depend_on_whether_hits_are_counted(
+    games: GameBatch, model: NextMoveLSTM
+) -> None:
+    at = positions(games)
+    counted, found = policy_loss(model, games, at), policy_loss(model, games, at, hits=False)
+    assert (found.loss, found.count) == (counted.loss, counted.count)
+    assert (found.top1, found.top5) == (0, 0)
+
+
 @PLAIN_AND_FACTORED
 def test_pieces_of_the_loss_add_up(model: NextMoveLSTM) -> None:
     batch, length = 30, 40  # more labels than one piece of 512 holds
