@@ -5,8 +5,9 @@
 Frames are random bytes of the right layout, of as many games and frames as the prototype's 2K set.
 For each way of stepping (eager, compiled, captured as one CUDA graph, both) some hundred steps are
 timed after a warm-up, between two waits for the device; an epoch is their mean times its steps. MFU
-is by facts/training.md section 2: 29 MFLOP a target at every position, 235 a window of ten, of the
-card's dense bf16 peak. Without CUDA it says so and ends: nothing here is guessed.
+and the share of the memory's bandwidth are by first principles (facts/training.md section 2): what
+a target must compute and move at least, of the card's peaks. Without CUDA it says so and ends:
+nothing here is guessed.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ from wm.store import Store, open_store
 
 LENGTH = 9_843
 """Frames a game in the prototype's set."""
-PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bf16 FLOP/s by the maker's data sheets."""
-MFLOP = {"every": 29e6, "window": 235e6}
+PEAKS = {"H100": (989e12, 3.35e12), "H200": (989e12, 4.8e12), "A100": (312e12, 2.0e12)}
+"""Dense bf16 FLOP/s and bytes/s by the maker's data sheets (of the A100 that with 80 GB)."""
+TARGET = {"every": (29e6, 267e3), "window": (235e6, 2.5e6)}
+"""FLOP and bytes of a target: a position of a long sequence, or a window of ten frames."""
 WAYS: dict[str, dict[str, bool]] = {
     "eager": {},
     "compiled": {"compile": True},
@@ -113,9 +115,9 @@ def main() -> None:
         print("no CUDA here: run this where there is a GPU")
         return
     card = torch.cuda.get_device_name() if cuda else "CPU"
-    peak = next((flops for name, flops in PEAK.items() if name in card), None)
+    peaks = next((each for name, each in PEAKS.items() if name in card), None)
     print(f"{card}, torch {torch.__version__}, {wanted.frames:,} frames")
-    print(f"{'mode':8} {'way':10} {'ms/step':>8} {'targets/s':>11} {'epoch s':>8} {'MFU':>6}  GB")
+    print("mode     way         ms/step   targets/s  epoch s   MFU bandwidth  GB")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store = open_store(str(root / "store"))
@@ -130,13 +132,16 @@ def main() -> None:
                 # Every frame is a target once an epoch, but for the burn-in of each sequence.
                 share = 1.0 if mode == "window" else targets / (batch * wanted.length)
                 epoch = wanted.frames * share / targets * seconds
-                used = f"{MFLOP[mode] * targets / seconds / peak:.1%}" if peak else "?"
+                used = [
+                    f"{each * targets / seconds / peak:.1%}"
+                    for each, peak in zip(TARGET[mode], peaks or (), strict=False)
+                ] or ["?", "?"]
                 memory = torch.cuda.max_memory_allocated() / 1e9 if cuda else 0.0
                 if cuda:
                     torch.cuda.reset_peak_memory_stats()
                 print(
                     f"{mode:8} {way:10} {1e3 * seconds:8.2f} {targets / seconds:11,.0f} "
-                    f"{epoch:8.1f} {used:>6} {memory:5.1f}"
+                    f"{epoch:8.1f} {used[0]:>5} {used[1]:>9} {memory:3.0f}"
                 )
 
 
