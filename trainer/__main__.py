@@ -67,16 +67,13 @@ def _command(ctx: StageContext, config: TrainConfig) -> list[str]:
 
 
 def _environment(config: TrainConfig) -> dict[str, str]:
-    environment = {
+    return os.environ | {
         PARENT: str(os.getpid()),
         "OMP_NUM_THREADS": str(config.threads),
         "PYTHONUNBUFFERED": "1",
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_time_to_save()),
         "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
     }
-    if config.deterministic:
-        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    return os.environ | environment
 
 
 def _time_to_save() -> int:

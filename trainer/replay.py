@@ -20,7 +20,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 import argparse
 import json
 import math
-import os
 import sys
 import tempfile
 import time
@@ -89,8 +88,6 @@ def replay(
     team = Team(0, 1, _device(device or config.device), leads=False)  # so it writes nothing
     if team.device.type == "cpu":
         config = config.model_copy(update={"cuda_graph": False})
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     make_repeatable(config, team)
     data = _data(store, config, step, scratch)
     progress = ProgressFile(scratch, config.steps, enabled=False)

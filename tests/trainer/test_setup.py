@@ -1,10 +1,15 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.support.training import publish_chess, publish_melee, settings, write_spec
+from trainer.config import TrainConfig
+from trainer.setup import make_repeatable
+from trainer.team import Team
 from wm.store import Store
 
 FIRST_STEP = """
@@ -50,6 +55,20 @@ def test_the_first_step_does_not_wait_for_the_compiler(store: Store, tmp_path: P
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_cublas_is_told_where_bits_must_be_equal(
+    monkeypatch: pytest.MonkeyPatch, deterministic: bool
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "so that it is as it was afterwards")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    config = TrainConfig.model_validate(settings("datasets/d/1", deterministic=deterministic))
+
+    make_repeatable(config, Team(0, 1, torch.device("cpu")))
+
+    told = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    assert told == (":4096:8" if deterministic else None)
 
 
 COMPILED = """
