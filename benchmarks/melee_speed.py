@@ -6,7 +6,8 @@ Whole updates (input, forward, backward, clipping, AdamW) on the same made frame
 turns in one process on the same cores. Ours is the trainer's own path; the prototype's is written
 anew (benchmarks/prototype/melee.py), with the position loop that its scan falls back to and with
 the matrix form that it takes where the window is a whole number of chunks. Both flush denormals
-to zero, which the prototype did not.
+to zero, which the prototype did not. "Compiled" is the trainer's setting ``compile: true``, which
+needs a C++ compiler and costs the first step about a minute.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def main() -> None:
         ours = {
             "ours, every position, T=128, fp32": every | {"precision": "fp32"},
             "ours, every position, T=128, bf16": every | {"precision": "bf16"},
+            "ours, every position, T=128, bf16, compiled": every
+            | {"precision": "bf16", "compile": True},
             "ours, windows, K=10, fp32": window | {"precision": "fp32"},
             "ours, windows, K=10, bf16": window | {"precision": "bf16"},
         }
