@@ -148,8 +148,9 @@ class TrainConfig(BaseModel):
     """Parts that a process's share of a batch is worked through in, one after the other (gradient
     accumulation). Doubled where the device runs out of memory; batches stay the same."""
     compile: bool = False
-    """Melee: torch.compile the whole loss as one graph. The first step takes minutes longer; worth
-    it on a GPU. LSTMs have kernels of their own."""
+    """Melee: torch.compile the whole loss as one graph. Needs a C++ compiler, and the first step
+    takes a minute or more longer; Mamba-2 is a third faster then on a CPU. LSTMs have kernels of
+    their own."""
 
     cuda_graph: bool = False
     """Melee, on CUDA: capture a whole step as one graph, so that launching kernels costs nothing. A

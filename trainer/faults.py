@@ -33,12 +33,19 @@ def classify(error: Exception) -> WmError | None:
         )
     if isinstance(error, torch.AcceleratorError):
         return DeviceFault(f"the GPU failed: {text.splitlines()[0]}")
+    if type(error).__module__.startswith(_COMPILER):
+        return BadConfig(
+            f"compile is set, and the compiler failed: {text.splitlines()[0]}",
+            hint="install a C++ compiler (g++) where the training runs, or take compile: false",
+        )
     lost = isinstance(error, (dist.DistNetworkError, dist.DistStoreError))
     if lost or (isinstance(error, RuntimeError) and any(sign in text for sign in _LOST)):
         return PeerLost("another training process is gone")
     return None
 
 
+_COMPILER = ("torch._inductor", "torch._dynamo")
+"""Where the errors of torch.compile come from. By name: to import them takes a second."""
 _LOST = (
     "Connection closed by peer",
     "Connection reset by peer",
