@@ -92,6 +92,7 @@ class Column:
         the first shard to the last is seen as one array, with an item that starts at every byte.
         Only those that ``first`` names are touched, so it does not matter what lies between shards.
         """
+        assert (first >= 0).all()  # numpy would not notice
         size = length * self._row.nbytes
         items = np.ndarray(max(len(self._memory) - size + 1, 0), f"V{size}", self._memory, 0, (1,))
         runs: NDArray[Any] = items[self._places[shards] + first * self._row.nbytes]

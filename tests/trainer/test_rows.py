@@ -76,6 +76,13 @@ def test_no_starts_give_a_batch_of_nothing() -> None:
     assert column.gather(np.zeros(0, np.int64), 2).shape == (0, 2, 3)
 
 
+def test_a_run_that_starts_before_the_rows_is_never_read() -> None:
+    column = Column(split([np.zeros((4, 3), "u1")]), "rows", CPU)
+
+    with pytest.raises(AssertionError):
+        column.gather(np.array([1, -2]), 2)
+
+
 def test_a_batch_can_be_written_to_without_harm_to_the_shards(store: Store, tmp_path: Path) -> None:
     games = melee_games(4)
     parts = {"train": [games[:2], games[2:]], "val": []}
