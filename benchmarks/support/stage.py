@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from pydantic import BaseModel
 
 from wm.stage import Outcome, StageSpec
+from wm.stage.parent import PARENT
 from wm.stage.spec import Kind
 from wm.store import Store
 
@@ -23,7 +25,8 @@ def begin(
     store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
     command = [sys.executable, "-m", PACKAGES[kind]]
     command += ["--spec", f"{store.url}/{spec.prefix}/spec.json"]
-    return spec, subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    environment = os.environ | {PARENT: str(os.getpid())}  # it ends with the benchmark
+    return spec, subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
 
 
 def outcome(store: Store, spec: StageSpec, process: subprocess.Popen[bytes]) -> Outcome:
