@@ -22,7 +22,6 @@ _PAWN, _ROOK, _KING = 1, 4, 6
 _BLACK = 6
 """What a black piece's class is above the white one's."""
 _BACK_RANK = [4, 2, 3, 5, 6, 3, 2, 4]
-_PROMOTIONS = {"n": 2, "b": 3, "r": 4, "q": 5}
 _CASTLING = {"e1g1": "h1f1", "e1c1": "a1d1", "e8g8": "h8f8", "e8c8": "a8d8"}
 """King's move -> rook's move."""
 _NONE = SQUARES
@@ -82,13 +81,13 @@ def _tables(device: torch.device) -> _Tables:
     passed = torch.full((SIZE,), _NONE)
     promotions = torch.zeros(SIZE, dtype=torch.uint8)
     for token, move in enumerate(MOVES, SIZE - len(MOVES)):
-        origin, target = _squares(move)
+        origin, target, promotion = vocabulary.squares(move)
         squares[token] = torch.tensor([origin, target])
         if move in _CASTLING:
-            rooks[token] = torch.tensor(_squares(_CASTLING[move]))
+            rooks[token] = torch.tensor(vocabulary.squares(_CASTLING[move])[:2])
         if abs(origin % 8 - target % 8) == 1 and (origin // 8, target // 8) in {(4, 5), (3, 2)}:
             passed[token] = origin // 8 * 8 + target % 8
-        promotions[token] = _PROMOTIONS.get(move[4:], 0)
+        promotions[token] = max(promotion, 0)
     return _Tables(*(t.to(device) for t in (squares, rooks, passed, promotions, _start())))
 
 
@@ -98,8 +97,3 @@ def _start() -> Tensor:
     board[0:8], board[8:16] = back, pawns
     board[56:64], board[48:56] = back + _BLACK, pawns + _BLACK
     return board
-
-
-def _squares(move: str) -> tuple[int, int]:
-    names = vocabulary.SQUARES
-    return names.index(move[:2]), names.index(move[2:4])

@@ -90,25 +90,25 @@ class NextMoveLSTM(nn.Module):
         With ``where``, int64 [N] of positions b * T + t, only those: [N, hidden + 20]. The head is
         most of a small model's work, so it should see no position that nobody asks for.
         """
-        hidden, state = self.lstm(self.dropout(self.embed(moves)), state)
+        hidden, state = self.lstm(self.dropout(self.embedder()(moves)), state)
         winner = winner[:, None].expand_as(moves)
         if where is not None:
             hidden = hidden.flatten(0, 1)[where]
             winner, phase, side = (x.flatten()[where] for x in (winner, phase, side))
         return self.join(hidden, winner, phase, side), state
 
-    def embed(self, moves: Tensor) -> Tensor:
-        """Vectors of moves: int64 [...] to [..., embed]."""
-        vectors: Tensor = self.embedding(moves)
-        if self.embedding_parts is not None:
-            vectors = vectors + F.embedding(moves, self.embedding_parts())
-        return vectors
-
-    def scorer(self) -> Callable[[Tensor], Tensor]:
-        """The head: features [..., hidden + 20] to logits [..., V].
+    def embedder(self) -> Callable[[Tensor], Tensor]:
+        """What embeds moves: int64 [...] to [..., embed].
 
         What moves share is summed up once, here, for as many calls as the weights stay the same.
         """
+        if self.embedding_parts is None:
+            return self.embedding
+        shared = self.embedding_parts()
+        return lambda moves: self.embedding(moves) + F.embedding(moves, shared)
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """The head: features [..., hidden + 20] to logits [..., V]; once, as :meth:`embedder`."""
         if self.head_parts is None:
             return self.head
         return partial(F.linear, weight=self.head.weight + self.head_parts(), bias=self.head.bias)
@@ -125,7 +125,7 @@ class NextMoveLSTM(nn.Module):
 
     def context(self, moves: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Top hidden [B, hidden] and state after the first ``lengths`` [B] of ``moves`` [B, T]."""
-        embedded = self.dropout(self.embed(moves))
+        embedded = self.dropout(self.embedder()(moves))
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )

@@ -7,10 +7,11 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from wm.games.chess.vocabulary import MOVES, SIZE, SQUARES
+from wm.games.chess.vocabulary import MOVES, SIZE, squares
+from wm.models.chess_board import SQUARES
 
-_PROMOTIONS = "nbrq"
-PARTS = 2 * len(SQUARES) + len(_PROMOTIONS)
+_PARTS = 2 * SQUARES + 4
+"""Origins, targets and the four pieces that a pawn may become."""
 
 
 class MoveParts(nn.Module):
@@ -24,7 +25,7 @@ class MoveParts(nn.Module):
 
     def __init__(self, width: int, std: float) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(PARTS, width)
+        self.vectors = nn.Embedding(_PARTS, width)
         nn.init.normal_(self.vectors.weight, std=std)
         self.register_buffer("incidence", _incidence(), persistent=False)
 
@@ -36,11 +37,12 @@ class MoveParts(nn.Module):
 
 @cache
 def _incidence() -> Tensor:
-    """Which parts a move has: float [V, PARTS]."""
-    parts = torch.zeros(SIZE, PARTS)
+    """Which parts a move has: float [V, 132]."""
+    parts = torch.zeros(SIZE, _PARTS)
     for token, move in enumerate(MOVES, SIZE - len(MOVES)):
-        parts[token, SQUARES.index(move[:2])] = 1
-        parts[token, len(SQUARES) + SQUARES.index(move[2:4])] = 1
-        if move[4:]:
-            parts[token, 2 * len(SQUARES) + _PROMOTIONS.index(move[4:])] = 1
+        origin, target, promotion = squares(move)
+        parts[token, origin] = 1
+        parts[token, SQUARES + target] = 1
+        if promotion >= 0:
+            parts[token, 2 * SQUARES + promotion - 2] = 1  # a knight is 2
     return parts

@@ -190,7 +190,7 @@ class PolicyState:
         self._model = model
         self._device = model.head.weight.device
         with torch.no_grad():
-            self._score = model.scorer()
+            self._embed, self._score = model.embedder(), model.scorer()
 
     @torch.no_grad()
     def start(
@@ -214,7 +214,7 @@ class PolicyState:
     def step(self, moves: Sequence[int], phases: Sequence[int]) -> Tensor:
         """Read one more move of every game."""
         self._plies += 1
-        embedded = self._model.embed(self._ids(moves)[:, None])
+        embedded = self._embed(self._ids(moves)[:, None])
         output, self._state = self._model.lstm(embedded, self._state)
         return self._logits(output[:, 0], phases)
 

@@ -60,6 +60,12 @@ def decode(token: int) -> str:
     return MOVES[token - 2]
 
 
+def squares(uci: str) -> tuple[int, int, int]:
+    """Origin, target and promotion of a move, as :func:`encode_squares` takes them."""
+    promotion = 2 + _PROMOTIONS.index(uci[4]) if len(uci) == 5 else -1
+    return SQUARES.index(uci[:2]), SQUARES.index(uci[2:4]), promotion
+
+
 def encode_squares(
     origin: ArrayLike, target: ArrayLike, promotion: ArrayLike
 ) -> NDArray[np.uint16]:
@@ -72,8 +78,8 @@ def encode_squares(
 def _by_squares() -> NDArray[np.uint16]:
     table = np.full((7, 64, 64), UNK, np.uint16)
     for uci, token in _IDS.items():
-        piece = 3 + _PROMOTIONS.index(uci[4]) if len(uci) == 5 else 0
-        table[piece, SQUARES.index(uci[:2]), SQUARES.index(uci[2:4])] = token
+        origin, target, promotion = squares(uci)
+        table[promotion + 1, origin, target] = token
     return table
 
 
