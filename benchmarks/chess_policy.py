@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmarks.support.stage import run_stage
 from encoder.config import EncodeConfig
 from trainer.config import TrainConfig
-from wm.stage.spec import attempt_prefix
 from wm.store import Store, open_store
+from wmctl.run.metrics import read_metrics
 
 CALIBRATION = 48
 """Steps whose pace is measured: three blocks of batches of all lengths (trainer/order.py)."""
@@ -146,10 +146,7 @@ def settings(args: argparse.Namespace, data: str, steps: int, validations: int) 
 
 def curve(store: Store, run: str, batch: int) -> Iterator[str]:
     """The validations of a training as a table."""
-    lines = [
-        json.loads(line)
-        for line in store.get(f"{attempt_prefix(run, 'train', 1)}/metrics.jsonl").splitlines()
-    ]
+    lines = read_metrics(store, run, "train", 1)
     points = [line for line in lines if line["event"] == "validate"]
     names = list(points[-1]["metrics"])
     yield " ".join(["minute", "   games", "targets/s", *names])

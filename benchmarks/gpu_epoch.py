@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python benchmarks/gpu_epoch.py [--frames 17725279] [--batch 256]
 
-Frames are random bytes of the right layout, of as many games and frames as the prototype's 2K set.
+Frames are made (what they are changes no time), of as many games as the prototype's 2K set.
 For each way of stepping (eager, compiled, captured as one CUDA graph, both) some hundred steps are
 timed after a warm-up, between two waits for the device; an epoch is their mean times its steps. MFU
 and the share of the memory's bandwidth are by first principles (facts/training.md section 2): what
@@ -18,20 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from tests.support.datasets import publish_dataset
-from trainer.config import TrainConfig
-from trainer.preempt import Stopping
-from trainer.reports import ProgressFile
-from trainer.setup import assemble, make_repeatable
+from benchmarks.support.made import publish_melee
+from benchmarks.support.trainer import MAMBA2, ready
 from trainer.step import make_update
-from trainer.team import Team
-from wm.artifacts.dataset import Dataset, open_dataset
-from wm.games.game import Game
-from wm.games.melee.schema import FRAME, column
-from wm.stage import StageSpec
 from wm.store import Store, open_store
 
 LENGTH = 9_843
@@ -48,47 +39,9 @@ WAYS: dict[str, dict[str, bool]] = {
 }
 
 
-def frames(number: int, count: int) -> Game:
-    """A game of random but finite numbers: what they are changes no time."""
-    draw = np.random.default_rng(number)
-    rows = np.zeros(count, FRAME)
-    column(rows, "x")[:] = draw.normal(0, 30, (count, 2)).cumsum(0) / 30
-    column(rows, "action")[:] = draw.integers(14, 300, (count, 2))
-    column(rows, "buttons")[:] = draw.integers(0, 4, (count, 2))
-    return Game(identity=f"{number:032x}", rows={"frames": rows}, facts={"stage": 31})
-
-
-def made(store: Store, count: int) -> str:
-    """Key of a data set with that many training frames; one game's frames repeat."""
-    pattern = frames(0, LENGTH)
-    games = [
-        Game(identity=f"{i:032x}", rows=pattern.rows, facts=pattern.facts)
-        for i in range(-(-count // LENGTH))
-    ]
-    shards = [games[i : i + 100] for i in range(0, len(games), 100)]
-    held_out = [Game(identity=f"{10**9:032x}", rows=pattern.rows, facts=pattern.facts)]
-    return publish_dataset(store, "melee", {"train": shards, "val": [held_out]}, name="melee")
-
-
-def step_seconds(
-    data: Dataset, key: str, root: Path, device: str, steps: int, **changes: Any
-) -> tuple[float, float]:
+def step_seconds(store: Store, folder: Path, steps: int, **settings: Any) -> tuple[float, float]:
     """Seconds and targets of a step."""
-    config = TrainConfig.model_validate(
-        {
-            "data": key,
-            "model": {"kind": "mamba2", "d_model": 384, "layers": 4, "d_state": 64, "headdim": 64},
-            "steps": 10**6,
-            "lr": 5e-4,
-            "device": device,
-            **changes,
-        }
-    )
-    team = Team(0, 1, torch.device(device))
-    make_repeatable(config, team)
-    store = open_store(str(root))
-    spec = StageSpec(run="bench", stage="train", attempt=1, kind="train", config={})
-    t = assemble(store, spec, config, team, data, Stopping(), ProgressFile(root, 1, enabled=False))
+    t = ready(store, folder, 2, **settings)
     t.model.train()
     figures = torch.zeros(4)
     warm = max(2, steps // 5)
@@ -121,13 +74,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         store = open_store(str(root / "store"))
-        key = made(store, wanted.frames)
-        data = open_dataset(store, key, root / "cache")
+        data = publish_melee(store, games=-(-wanted.frames // LENGTH), frames=LENGTH)
         for mode, batch in (("every", wanted.batch), ("window", 16 * wanted.batch)):
             for way, changes in WAYS.items() if cuda else [("eager", WAYS["eager"])]:
                 seconds, targets = step_seconds(
-                    data, key, root / "store", wanted.device, wanted.steps, mode=mode,
-                     batch=batch, length=wanted.length, **changes,
+                    store, root, wanted.steps, data=data, model=MAMBA2, device=wanted.device,
+                    mode=mode, batch=batch, length=wanted.length, **changes,
                 )  # fmt: skip
                 # Every frame is a target once an epoch, but for the burn-in of each sequence.
                 share = 1.0 if mode == "window" else targets / (batch * wanted.length)

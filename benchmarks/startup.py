@@ -10,7 +10,6 @@ metrics.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from typing import Any
@@ -19,8 +18,8 @@ from benchmarks.support.made import chess_games, publish_chess, publish_melee
 from benchmarks.support.stage import run_stage
 from benchmarks.support.trainer import LSTM, MAMBA2
 from trainer.config import TrainConfig
-from wm.stage.spec import attempt_prefix
 from wm.store import Store, open_store
+from wmctl.run.metrics import read_metrics
 
 STEPS = 12
 LOG_EVERY = 4
@@ -58,8 +57,7 @@ def attempt(store: Store, run: str, settings: dict[str, Any]) -> tuple[float, fl
     """Seconds to the first step, and the share of the spans after the first spent waiting."""
     config = TrainConfig.model_validate({**COMMON, **settings, "batch": 16, "device": "cpu"})
     result = run_stage(store, run, "train", config).result
-    prefix = attempt_prefix(run, "train", 1)
-    lines = map(json.loads, store.get(f"{prefix}/metrics.jsonl").splitlines())
+    lines = read_metrics(store, run, "train", 1)
     waits = [line["input_wait"] for line in lines if line["event"] == "train"]
     return result["timing"]["startup_s"], statistics.mean(waits[1:])
 

@@ -12,8 +12,7 @@ from wm.stage import Outcome, StageSpec
 from wm.stage.parent import PARENT
 from wm.stage.spec import Kind
 from wm.store import Store
-
-PACKAGES = {"encode": "encoder", "train": "trainer"}
+from wmctl.launch.local import MODULES
 
 
 def begin(
@@ -23,7 +22,7 @@ def begin(
     resolved = config.model_dump(mode="json")
     spec = StageSpec(run=run, stage=kind, attempt=1, kind=kind, config=resolved)
     store.put(f"{spec.prefix}/spec.json", spec.model_dump_json().encode())
-    command = [sys.executable, "-m", PACKAGES[kind]]
+    command = [sys.executable, "-m", MODULES[kind]]
     command += ["--spec", f"{store.url}/{spec.prefix}/spec.json"]
     environment = os.environ | {PARENT: str(os.getpid())}  # it ends with the benchmark
     return spec, subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)

@@ -25,13 +25,13 @@ LSTM = {"kind": "lstm", "embed": 384, "hidden": 768, "layers": 4}
 
 
 def ready(store: Store, folder: Path, threads: int, **settings: Any) -> Training:
-    """A training in this process, before its first update, on the CPU."""
+    """A training in this process, before its first update; on the CPU unless ``device`` is set."""
     config = TrainConfig.model_validate(
         {"steps": 10**6, "device": "cpu", "threads": threads, "schedule": "constant", **settings}
     )
     resolved = config.model_dump(mode="json")
     spec = StageSpec(run="here", stage="train", attempt=1, kind="train", config=resolved)
-    team = Team(0, 1, torch.device("cpu"))
+    team = Team(0, 1, torch.device(config.device))
     make_repeatable(config, team)
     data = open_dataset(store, config.data, folder / "cache")
     progress = ProgressFile(folder, config.steps)
