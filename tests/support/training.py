@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chess
 import numpy as np
@@ -18,6 +19,9 @@ from wm.games.game import Game
 from wm.games.melee.schema import FRAME, column
 from wm.stage import Outcome, StageSpec
 from wm.store import Store, open_store
+
+if TYPE_CHECKING:  # torch is not for those who only publish
+    from trainer.training import Training
 
 LSTM = {"kind": "lstm", "embed": 8, "hidden": 16, "layers": 1, "dropout": 0.1}
 MLP = {"kind": "mlp", "context": 3, "hidden": 16, "trunk": 8, "dropout": 0.1}
@@ -32,6 +36,22 @@ def chess_games(count: int, seed: int = 0) -> list[Game]:
 def melee_games(count: int, frames: int = 60, seed: int = 0) -> list[Game]:
     """Two bodies that swing to and fro, with buttons pressed at random."""
     return [_melee_game(frames + 7 * number, number + 1000 * seed) for number in range(count)]
+
+
+def lines(t: Training) -> list[dict[str, Any]]:
+    """What a training has written to ``metrics.jsonl``."""
+    return [json.loads(line) for line in t.log._lines]
+
+
+def stop_at(t: Training, done: int) -> None:
+    """As SIGTERM would in the middle of the update that makes it ``done``."""
+    batch = t.task.batch
+
+    def asking(step: int) -> Any:
+        t.stopping.asked = step + 1 == done
+        return batch(step)
+
+    t.task.batch = asking  # type: ignore[method-assign]
 
 
 def publish_chess(store: Store) -> str:

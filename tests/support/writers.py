@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 
+from tests.support.training import lines, stop_at
 from trainer.loop import train
 from trainer.setup import begin
 from trainer.training import Training
 from trainer.usage import Usage
 from trainer.writers import make_writers
 from trainer.writers.writers import figures_of
+from wm.errors import Preempted
 from wm.store import Store
 
 
@@ -28,8 +30,17 @@ def walk(t: Training, scratch: Path) -> None:
         t.log.publish()
 
 
-def lines(t: Training) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in t.log._lines]
+def stopped_and_resumed(
+    training: Callable[..., Training], data: str, scratch: Path, writer: str
+) -> tuple[Training, Training]:
+    """A training with that writer, stopped in its sixth update, and the attempt that ended it."""
+    first = training(data, writers=(writer,))
+    stop_at(first, 6)
+    with pytest.raises(Preempted):
+        walk(first, scratch / "1")
+    second = training(data, attempt=2, writers=(writer,))
+    walk(second, scratch / "2")
+    return first, second
 
 
 def told(t: Training) -> dict[tuple[str, int], float]:
@@ -99,14 +110,3 @@ def raising(call: str | None, error: BaseException) -> Callable[..., Any]:
 
 def void(_: object) -> None:
     """For its effect alone."""
-
-
-def stop_at(t: Training, done: int) -> None:
-    """As SIGTERM would in the middle of the update that makes it ``done``."""
-    batch = t.task.batch
-
-    def asking(step: int) -> Any:
-        t.stopping.asked = step + 1 == done
-        return batch(step)
-
-    t.task.batch = asking  # type: ignore[method-assign]

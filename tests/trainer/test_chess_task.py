@@ -7,9 +7,9 @@ import torch
 
 from tests.support.datasets import publish_dataset
 from tests.support.training import LSTM, chess_games
+from trainer.batch import split
 from trainer.chess_task import PLIES, ChessTask, _legality, _spread
 from trainer.loop import Training, train
-from trainer.parts import split
 from wm.errors import BadData
 from wm.games.chess.vocabulary import decode, encode
 from wm.store import Store

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.training import LSTM, MLP
+from tests.support.training import LSTM, MLP, lines, stop_at
 from trainer.loop import train
 from trainer.setup import begin
 from trainer.task import TaskLoss
@@ -40,7 +40,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
     forget(whole)
 
     first = training(data, attempt=2, checkpoint_every=99, steps=steps, **GAMES[name])
-    ask_to_stop(first, stop_after)
+    stop_at(first, stop_after)
     with pytest.raises(Preempted, match=f"after step {stop_after} of {steps}; its state is saved"):
         train(first, begin(first))
     second = training(data, attempt=3, checkpoint_every=99, steps=steps, **GAMES[name])
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_an_older_version_had_the_defaults_of_what_is_new(
 
 def test_a_run_may_be_shortened(training: Begin, chess_data: str) -> None:
     first = training(chess_data, steps=12)
-    ask_to_stop(first, 6)
+    stop_at(first, 6)
     with pytest.raises(Preempted):
         train(first, 0)
 
@@ -286,25 +286,10 @@ def test_the_time_of_an_attempt_is_told_by_what_it_went_to(
     assert timing["save_s"] == pytest.approx(sum(seconds["checkpoint"]) / 3, abs=1e-3)
 
 
-def lines(t: Training) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in t.log._lines]
-
-
 def forget(t: Training) -> None:
     """Delete the checkpoint that the end of a training leaves."""
     for entry in list(t.checkpoints.store.list("runs/r/train/01/checkpoints/")):
         t.checkpoints.store.delete(entry.key)
-
-
-def ask_to_stop(t: Training, done: int) -> None:
-    """As SIGTERM would in the middle of the update that makes it ``done``."""
-    batch = t.task.batch
-
-    def asking(step: int) -> Any:
-        t.stopping.asked = step + 1 == done
-        return batch(step)
-
-    t.task.batch = asking  # type: ignore[method-assign]
 
 
 def poison(t: Training, step: int) -> None:

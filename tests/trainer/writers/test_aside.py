@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.writers import FakeWandB, lines, raising, read_events, told, void, walk
+from tests.support.training import lines
+from tests.support.writers import FakeWandB, raising, read_events, told, void, walk
 from trainer.loop import train
 from trainer.setup import begin
 from trainer.training import Training

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.writers import FakeWandB, raising, stop_at, told, walk
+from tests.support.writers import FakeWandB, raising, stopped_and_resumed, told, walk
 from trainer.training import Training
 from trainer.writers.wandb import run_id
-from wm.errors import Preempted
 from wm.stage import StageSpec
 from wm.store import Store
 
@@ -20,12 +19,7 @@ Begin = Callable[..., Training]
 def test_wandb_gets_the_figures_of_metrics_jsonl_under_one_run(
     training: Begin, chess_data: str, store: Store, tmp_path: Path, wandb: FakeWandB
 ) -> None:
-    first = training(chess_data, writers=("wandb",))
-    stop_at(first, 6)
-    with pytest.raises(Preempted):
-        walk(first, tmp_path / "1")
-    second = training(chess_data, attempt=2, writers=("wandb",))
-    walk(second, tmp_path / "2")
+    first, second = stopped_and_resumed(training, chess_data, tmp_path, "wandb")
 
     got = {(name, step): v for step, figures in wandb.logged for name, v in figures.items()}
     assert got == told(first) | told(second)

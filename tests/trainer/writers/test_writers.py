@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.training import finish, outcome, publish_chess, settings, start, write_spec
-from tests.support.writers import FakeWandB, lines, read_events, stop_at, told, walk
+from tests.support.training import (
+    finish,
+    lines,
+    outcome,
+    publish_chess,
+    settings,
+    start,
+    stop_at,
+    write_spec,
+)
+from tests.support.writers import FakeWandB, read_events, stopped_and_resumed, told, walk
 from trainer.training import Training
 from trainer.writers.writers import figures_of
 from wm.artifacts.model import load_card
@@ -67,12 +76,7 @@ def test_tensorboard_reads_the_figures_of_metrics_jsonl(
 def test_a_resumed_attempt_writes_a_file_of_its_own(
     training: Begin, chess_data: str, store: Store, tmp_path: Path
 ) -> None:
-    first = training(chess_data, writers=("tensorboard",))
-    stop_at(first, 6)
-    with pytest.raises(Preempted):
-        walk(first, tmp_path / "1")
-    second = training(chess_data, attempt=2, writers=("tensorboard",))
-    walk(second, tmp_path / "2")
+    first, second = stopped_and_resumed(training, chess_data, tmp_path, "tensorboard")
 
     for attempt, t in (("01", first), ("02", second)):
         read = read_events(store, f"runs/r/train/{attempt}")
