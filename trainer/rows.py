@@ -56,7 +56,8 @@ class Column:
         self._parts = [_plain(shard.rows[name]) for shard in split.shards]
         self._starts = np.cumsum([0, *map(len, self._parts)])
         self._row = np.empty(self._parts[0].shape[1:], self._parts[0].dtype)
-        self._memory, self._places = _span(self._parts)
+        self._memory, begins = _span(self._parts)
+        self._origins = begins - self._starts[:-1] * self._row.nbytes
         self._device = device
         self._resident = self._load() if _fits(self._parts, device) else None
 
@@ -65,37 +66,35 @@ class Column:
 
         A run stays within the shard that it starts in; past the shard's end, its last row repeats.
         """
+        assert starts.min(initial=0) >= 0  # numpy would count from the end
         shards = np.searchsorted(self._starts, starts, "right") - 1
-        stops = self._starts[shards + 1]
+        left = self._starts[1:][shards] - starts  # rows to the end of the shard
         if self._resident is not None:
-            rows = np.minimum(starts[:, None] + np.arange(length), stops[:, None] - 1)
+            rows = starts[:, None] + np.minimum(np.arange(length), left[:, None] - 1)
             return self._resident[torch.from_numpy(rows).to(self._device)]
-        first = starts - self._starts[shards]
-        whole = starts + length <= stops
+        places = self._origins[shards] + starts * self._row.nbytes
+        whole = left >= length
         if whole.all():
-            runs = self._runs(shards, first, length)
+            runs = self._runs(places, length)
         else:
             runs = np.empty((len(starts), length, *self._row.shape), self._row.dtype)
-            runs[whole] = self._runs(shards[whole], first[whole], length)
+            runs[whole] = self._runs(places[whole], length)
             for i in np.flatnonzero(~whole):
-                part = self._parts[shards[i]]
-                runs[i, : len(part) - first[i]] = part[first[i] :]
-                runs[i, len(part) - first[i] :] = part[-1]
+                part = self._parts[shards[i]][-left[i] :]
+                runs[i, : left[i]] = part
+                runs[i, left[i] :] = part[-1]
         return torch.from_numpy(runs).to(self._device)
 
-    def _runs(
-        self, shards: NDArray[np.int64], first: NDArray[np.int64], length: int
-    ) -> NDArray[Any]:
+    def _runs(self, places: NDArray[np.int64], length: int) -> NDArray[Any]:
         """Runs that end within their shards, each copied as one item of ``length`` rows.
 
         Slices of the shards, one by one, would take longer to make than to copy. So all memory from
         the first shard to the last is seen as one array, with an item that starts at every byte.
-        Only those that ``first`` names are touched, so it does not matter what lies between shards.
+        Only those at ``places`` are touched, so it does not matter what lies between shards.
         """
-        assert (first >= 0).all()  # numpy would not notice
         size = length * self._row.nbytes
         items = np.ndarray(max(len(self._memory) - size + 1, 0), f"V{size}", self._memory, 0, (1,))
-        runs: NDArray[Any] = items[self._places[shards] + first * self._row.nbytes]
+        runs: NDArray[Any] = items[places]
         return runs.view(self._row.dtype).reshape(-1, length, *self._row.shape)
 
     def _load(self) -> Tensor:
