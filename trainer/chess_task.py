@@ -22,7 +22,7 @@ from wm.artifacts.dataset import Dataset, Split
 from wm.errors import BadData
 from wm.games.chess.vocabulary import PAD, decode
 from wm.models.lstm import NextMoveLSTM
-from wm.models.policy import GameBatch, best_moves, policy_loss, positions, round_up
+from wm.models.policy import GameBatch, policy_loss, positions, round_up
 
 PLIES = 8
 """What the length of a batch is rounded up to. oneDNN compiles and keeps kernels for each shape
@@ -157,8 +157,9 @@ class ChessTask:
             found = policy_loss(policy, games, labelled, hide_winner=hide)
             moves_told = (found.loss, found.count, found.top1, found.top5)
             sums += torch.stack((*moves_told, found.squares, found.boards)).double().cpu()
-            best = best_moves(policy, games, hide_winner=hide).cpu().numpy()
             moves = games.moves.cpu().numpy()
+            best = np.full_like(moves, PAD)
+            best.flat[labelled.where[labelled.real].cpu()] = found.best[labelled.real].cpu()
             for row, number in enumerate(numbers):
                 _count_legal(moves[row], best[row], picked[int(number)], legal)
         self._team.sum(device_sums := torch.cat([sums, legal.flatten()]).to(self._team.device))
@@ -187,7 +188,10 @@ class ChessTask:
         return _spread(len(self._val.games), self._config.validate_games)
 
     def _pick_positions(self, games: NDArray[np.int64]) -> dict[int, list[int]]:
-        """Game -> plies before the moves whose legality is looked at; evenly over the games."""
+        """Game -> plies before the moves whose legality is looked at; evenly over the games.
+
+        Each is a position with a label: it has enough moves before it and one after it.
+        """
         each = -(-self._config.legality_positions // len(games))
         picked: dict[int, list[int]] = defaultdict(list)
         for number in games[: self._config.legality_positions]:
@@ -207,7 +211,10 @@ def _spread(games: int, most: int) -> NDArray[np.int64]:
 def _count_legal(
     moves: NDArray[np.int64], best: NDArray[np.int64], plies: list[int], counts: Tensor
 ) -> None:
-    """Replay a game and add (legal, looked at) to the buckets of ``plies``."""
+    """Replay a game and add (legal, looked at) to the buckets of ``plies``.
+
+    ``best``, as ``moves`` int64 [T]: the move that the model would make after each ply.
+    """
     board = chess.Board()
     played = 0
     for ply in plies:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from trainer.chess_task import PLIES, ChessTask, _legality, _spread
 from trainer.loop import Training, train
 from wm.errors import BadData
 from wm.games.chess.vocabulary import decode, encode
+from wm.models.lstm import NextMoveLSTM
+from wm.models.policy import GameBatch, PolicyLoss, Positions, policy_loss
 from wm.store import Store
 
 Begin = Callable[..., Training]
@@ -104,21 +107,18 @@ def test_legality_is_counted_by_the_rules(
 ) -> None:
     """A player who repeats the recorded game is always legal, one who always plays a1h8 never."""
 
-    def as_recorded(model: object, games: Any, **_: object) -> torch.Tensor:
-        return games.moves.roll(-1, dims=1)
+    def playing(choose: Callable[[GameBatch], torch.Tensor]) -> dict[str, float]:
+        def told(model: NextMoveLSTM, games: GameBatch, at: Positions, **rest: Any) -> PolicyLoss:
+            found = policy_loss(model, games, at, **rest)
+            return dataclasses.replace(found, best=choose(games).flatten()[at.where])
+
+        monkeypatch.setattr("trainer.chess_task.policy_loss", told)
+        return t.task.validate(t.model)
 
     t = training(chess_data)
-    monkeypatch.setattr("trainer.chess_task.best_moves", as_recorded)
-    right = t.task.validate(t.model)
-    monkeypatch.setattr(
-        "trainer.chess_task.best_moves",
-        lambda model, games, **_: torch.full_like(games.moves, encode("a1h8")),
-    )
-    wrong = t.task.validate(t.model)
-    monkeypatch.setattr(
-        "trainer.chess_task.best_moves", lambda model, games, **_: torch.zeros_like(games.moves)
-    )
-    special = t.task.validate(t.model)
+    right = playing(lambda games: games.moves.roll(-1, dims=1))
+    wrong = playing(lambda games: torch.full_like(games.moves, encode("a1h8")))
+    special = playing(lambda games: torch.zeros_like(games.moves))
 
     assert right["raw_legal"] == right["raw_legal@ply=8-19"] == right["raw_legal@ply=20-39"] == 1
     assert wrong["raw_legal"] == special["raw_legal"] == 0

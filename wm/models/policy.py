@@ -48,7 +48,7 @@ class GameBatch:
 
 @dataclass(frozen=True, slots=True)
 class PolicyLoss:
-    """Sums over the labels of a batch, each a scalar tensor on the batch's device.
+    """Sums over the labels of a batch, scalar tensors on the batch's device, and the best moves.
 
     The loss to minimise is ``loss / count``; nothing here has made the host wait for the device.
     """
@@ -65,6 +65,8 @@ class PolicyLoss:
     """Squares whose piece was told, as boards: 64 right squares are 1; 0 without a board head."""
     boards: Tensor
     """Boards told without a mistake; 0 without a board head."""
+    best: Tensor
+    """int64 [N]: the likeliest move at each position; empty unless hits are asked for."""
 
 
 class Positions(NamedTuple):
@@ -134,7 +136,7 @@ def policy_loss(
     cross-entropy of a label (both 1 unless the prototype's weighting is wanted).
     ``board_weight`` adds, at each label, that much of the cross-entropy of the board before it,
     the mean over its squares; that needs a model with a board head.
-    Without ``hits`` top1 and top5 are 0: to count them takes 4 % of a training step.
+    Without ``hits`` top1 and top5 are 0 and best is empty: they take 4 % of a training step.
     """
     where, real = labelled
     features, _ = model.features(
@@ -162,17 +164,8 @@ def policy_loss(
         top5=hit.sum(),
         squares=squares,
         boards=whole,
+        best=top[:, :1].flatten(),
     )
-
-
-@torch.no_grad()
-def best_moves(
-    model: NextMoveLSTM, games: GameBatch, *, hide_winner: Tensor | None = None
-) -> Tensor:
-    """The most likely next move at every position: int64 [B, T], for legality by ply."""
-    logits, _ = model(games.moves, _told(games, hide_winner), games.phases, games.side)
-    best: Tensor = logits.argmax(dim=-1)
-    return best
 
 
 class PolicyState:

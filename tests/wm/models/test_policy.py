@@ -19,7 +19,6 @@ from wm.models.policy import (
     Labels,
     PolicyState,
     Positions,
-    best_moves,
     policy_loss,
     positions,
 )
@@ -142,11 +141,10 @@ def test_hidden_winners_are_the_unknown_winner(games: GameBatch, model: NextMove
         games.moves, games.phases, games.winner.masked_fill(hide, UNKNOWN), games.lengths
     )
     at = positions(games, "winner")
-    hidden = policy_loss(model, games, at, hide_winner=hide).loss
-    assert hidden == policy_loss(model, unknown, at).loss
-    assert hidden != policy_loss(model, games, at).loss
-    want = best_moves(model, unknown)
-    assert best_moves(model, games, hide_winner=hide).tolist() == want.tolist()
+    hidden, want = policy_loss(model, games, at, hide_winner=hide), policy_loss(model, unknown, at)
+    assert hidden.loss == want.loss
+    assert hidden.best.tolist() == want.best.tolist()
+    assert hidden.loss != policy_loss(model, games, at).loss
 
 
 def test_the_unknown_winner_learns_from_hidden_games(games: GameBatch, model: NextMoveLSTM) -> None:
@@ -170,7 +168,7 @@ def test_hits_are_counted_among_the_likeliest(games: GameBatch, model: NextMoveL
     found = policy_loss(model, games, at)
     assert found.top1 == label.eq(likeliest[0]).sum() > 0
     assert found.top5 == sum(label.eq(move).sum() for move in likeliest[:5]) < len(label)
-    assert best_moves(model, games).eq(likeliest[0]).all()
+    assert found.best.eq(likeliest[0]).all()
 
 
 def test_the_loss_does_not_depend_on_whether_hits_are_counted(
@@ -179,7 +177,16 @@ def test_the_loss_does_not_depend_on_whether_hits_are_counted(
     at = positions(games)
     counted, found = policy_loss(model, games, at), policy_loss(model, games, at, hits=False)
     assert (found.loss, found.count) == (counted.loss, counted.count)
-    assert (found.top1, found.top5) == (0, 0)
+    assert (found.top1, found.top5, len(found.best)) == (0, 0, 0)
+
+
+@PLAIN_AND_FACTORED
+def test_the_best_moves_are_those_of_the_whole_games(games: GameBatch, model: NextMoveLSTM) -> None:
+    at = positions(games)
+    with torch.no_grad():
+        logits, _ = model(games.moves, games.winner, games.phases, games.side)
+    want = logits.argmax(-1).flatten()[at.where]
+    assert policy_loss(model, games, at).best.tolist() == want.tolist()
 
 
 @PLAIN_AND_FACTORED
