@@ -1,4 +1,4 @@
-"""Prints what one of the images has to install: ``python requirements.py trainer``.
+"""Prints what one of the images has to install: ``python requirements.py trainer[,EXTRA...]``.
 
 Reads ``pyproject.toml`` beside it. The list is all that the layers of packages depend on, so a
 change of code, version or tool settings leaves them alone.
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 
-def requirements(project: dict[str, Any], extra: str = "") -> list[str]:
-    """The project's own requirements with those of an extra, ``name[extra]`` resolved, sorted.
+def requirements(project: dict[str, Any], chosen: str = "") -> list[str]:
+    """The project's own requirements and those of the chosen extras, ``a,b``, sorted.
 
-    Raises KeyError for an extra that does not exist.
+    ``name[extra]`` is resolved. Raises KeyError for an extra that does not exist.
     """
     extras, own = project["optional-dependencies"], re.compile(rf"{project['name']}\[(.+)\]")
-    found, waiting = set(project["dependencies"]), [extra] if extra else []
+    found, waiting = set(project["dependencies"]), [extra for extra in chosen.split(",") if extra]
     while waiting:
         for requirement in extras[waiting.pop()]:
             if match := own.fullmatch(requirement):

@@ -34,6 +34,8 @@ def test_an_extra_brings_those_that_it_names() -> None:
         "optional-dependencies": {"one": ["b", "p[two,three]"], "two": ["c[x]"], "three": ["d"]},
     }
     assert module.requirements(project, "one") == ["a>=1", "b", "c[x]", "d"]
+    assert module.requirements(project, "two,three") == ["a>=1", "c[x]", "d"]
+    assert module.requirements(project, "three,") == ["a>=1", "d"]  # as the Dockerfile asks
     assert module.requirements(project) == ["a>=1"]
     with pytest.raises(KeyError):
         module.requirements(project, "four")
@@ -54,7 +56,11 @@ def test_the_encoder_has_no_torch() -> None:
     assert {"chess", "peppi-py-vladfi", "py7zr"} <= names("encoder")
 
 
-@pytest.mark.parametrize("extra", ["encoder", "trainer", "evaluator"])
+def test_the_trainer_can_tell_how_busy_a_gpu_is() -> None:
+    assert "nvidia-ml-py" in names("trainer")
+
+
+@pytest.mark.parametrize("extra", ["encoder", "trainer", "evaluator", "tensorboard,wandb"])
 def test_everything_is_pinned(extra: str) -> None:
     pins = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
     assert [n for n in names(extra) if f"\n{n.lower()}==" not in f"\n{pins}"] == []
