@@ -50,10 +50,6 @@ class Scores:
         """Of the mean score."""
         return sqrt(self.variance / self.n)
 
-    def swapped(self) -> Scores:
-        """The same results from the other player's side."""
-        return Scores(self.values, self.counts[::-1], self.games_per_unit)
-
 
 def pentanomial(counts: Sequence[int]) -> Scores:
     """Scores of game pairs from (LL, LD, WL, DD, WD, WW); WL and DD both score one half."""

@@ -49,19 +49,6 @@ def read_slp(data: bytes | Path, *, options: MeleeOptions) -> Game:
     return assemble(columns, facts, [], options)
 
 
-def describe_slp(data: bytes | Path) -> dict[str, Any]:
-    """What a replay says of itself before its frames: version, stage, characters (external id),
-    ports and whether all players are human. Reads no frames; raises :class:`Rejected`."""
-    start = _parse(data, skip_frames=True).start
-    return {
-        "version": ".".join(map(str, start.slippi.version)),
-        "stage": start.stage,
-        "characters": [player.character for player in start.players],
-        "ports": [player.port + 1 for player in start.players],
-        "human": all(player.type == PlayerType.HUMAN for player in start.players),
-    }
-
-
 def finalised(ids: NDArray[np.int32]) -> NDArray[np.intp]:
     """Indices of the rows that no later rollback undid, from the frame id of every row.
 
@@ -77,14 +64,14 @@ def finalised(ids: NDArray[np.int32]) -> NDArray[np.intp]:
     return rows
 
 
-def _parse(data: bytes | Path, *, skip_frames: bool = False) -> peppi_py.Game:
+def _parse(data: bytes | Path) -> peppi_py.Game:
     if isinstance(data, bytes):
         with tempfile.NamedTemporaryFile(suffix=".slp") as file:
             file.write(data)
             file.flush()
-            return _parse(Path(file.name), skip_frames=skip_frames)
+            return _parse(Path(file.name))
     try:
-        return peppi_py.read_slippi(str(data), skip_frames=skip_frames)
+        return peppi_py.read_slippi(str(data))
     except Exception as error:
         raise Rejected(Reason.UNREADABLE, _meaning(f"{type(error).__name__}: {error}")) from error
     except BaseException as error:

@@ -8,7 +8,7 @@ from tests.support.melee import made_games, verdict
 from wm.games.game import Game, Reason, Rejected
 from wm.games.melee.options import MeleeOptions
 from wm.games.melee.schema import BUTTONS, FLAGS, FRAME, column
-from wm.games.melee.slp import describe_slp, finalised, read_slp
+from wm.games.melee.slp import finalised, read_slp
 from wm.games.melee.slp_write import slp_bytes
 
 OLD, CPU = Reason.UNSUPPORTED_VERSION, Reason.PLAYERS
@@ -147,16 +147,6 @@ def test_columns_older_replays_lack_are_named(real: Path) -> None:
     game = read(real, "peppi_netplay", min_version="3.7.0", may_lack=["hitlag"])
     assert game.missing == ("hitlag",)
     assert not column(game.rows["frames"], "hitlag").any()
-
-
-def test_description_without_frames(real: Path) -> None:
-    assert describe_slp(real / "peppi_v3.18_fod.slp") == {
-        "version": "3.18.0",
-        "stage": 2,
-        "characters": [9, 0],
-        "ports": [1, 2],
-        "human": False,
-    }
 
 
 def test_constant_velocity_on_a_ranked_replay(real: Path) -> None:

@@ -8,7 +8,7 @@ from tests.support.melee import made_games, verdict
 from wm.games.game import Game, Reason
 from wm.games.melee.options import MeleeOptions
 from wm.games.melee.schema import COLUMN_TYPES, FRAME, column
-from wm.games.melee.slp import describe_slp, read_slp
+from wm.games.melee.slp import read_slp
 from wm.games.melee.slp_write import Start, slp_bytes, write_slp
 
 OPTIONS = MeleeOptions()
@@ -40,18 +40,15 @@ def test_every_column_is_read_back_bit_by_bit(tmp_path: Path) -> None:
     assert game.rows["frames"].tobytes() == frames.tobytes()
 
 
-def test_start_is_read_back() -> None:
+def test_start_is_read_back(tmp_path: Path) -> None:
     frames = made_games()[0][0]
-    start = Start(28, (20, 15), ports=(2, 4), stocks=3, seed=77)
-    data = slp_bytes(frames, start)
-    assert describe_slp(data) == {
-        "version": "3.16.0",
-        "stage": 28,
-        "characters": [20, 15],
-        "ports": [2, 4],
-        "human": True,
-    }
-    facts = read_slp(data, options=OPTIONS).facts
+    path = tmp_path / "game.slp"
+    write_slp(path, frames, Start(28, (20, 15), ports=(2, 4), stocks=3, seed=77))
+    start = peppi_py.read_slippi(str(path), skip_frames=True).start
+    assert (start.slippi.version, start.stage) == ((3, 16, 0), 28)
+    assert [player.character for player in start.players] == [20, 15]
+    assert {player.type for player in start.players} == {peppi_py.game.PlayerType.HUMAN}
+    facts = read_slp(path, options=OPTIONS).facts
     assert (facts["port0"], facts["port1"], facts["version"]) == (2, 4, 31600)
 
 
