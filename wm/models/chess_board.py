@@ -8,7 +8,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wm.games.chess import vocabulary
@@ -76,24 +78,25 @@ class _Tables(NamedTuple):
 
 @cache
 def _tables(device: torch.device) -> _Tables:
-    squares = torch.full((SIZE, 2), _NONE)
-    rooks = torch.full((SIZE, 2), _NONE)
-    passed = torch.full((SIZE,), _NONE)
-    promotions = torch.zeros(SIZE, dtype=torch.uint8)
+    squares = np.full((SIZE, 2), _NONE)
+    rooks = np.full((SIZE, 2), _NONE)
+    passed = np.full(SIZE, _NONE)
+    promotions = np.zeros(SIZE, np.uint8)
     for token, move in enumerate(MOVES, SIZE - len(MOVES)):
         origin, target, promotion = vocabulary.squares(move)
-        squares[token] = torch.tensor([origin, target])
+        squares[token] = origin, target
         if move in _CASTLING:
-            rooks[token] = torch.tensor(vocabulary.squares(_CASTLING[move])[:2])
+            rooks[token] = vocabulary.squares(_CASTLING[move])[:2]
         if abs(origin % 8 - target % 8) == 1 and (origin // 8, target // 8) in {(4, 5), (3, 2)}:
             passed[token] = origin // 8 * 8 + target % 8
         promotions[token] = max(promotion, 0)
-    return _Tables(*(t.to(device) for t in (squares, rooks, passed, promotions, _start())))
+    tables = (squares, rooks, passed, promotions, _start())
+    return _Tables(*(torch.from_numpy(table).to(device) for table in tables))
 
 
-def _start() -> Tensor:
-    board = torch.zeros(SQUARES + 1, dtype=torch.uint8)
-    back, pawns = torch.tensor(_BACK_RANK, dtype=torch.uint8), _PAWN
-    board[0:8], board[8:16] = back, pawns
-    board[56:64], board[48:56] = back + _BLACK, pawns + _BLACK
+def _start() -> NDArray[np.uint8]:
+    board = np.zeros(SQUARES + 1, np.uint8)
+    back = np.array(_BACK_RANK, np.uint8)
+    board[0:8], board[8:16] = back, _PAWN
+    board[56:64], board[48:56] = back + _BLACK, _PAWN + _BLACK
     return board

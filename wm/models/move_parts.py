@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,11 +39,11 @@ class MoveParts(nn.Module):
 @cache
 def _incidence() -> Tensor:
     """Which parts a move has: float [V, 132]."""
-    parts = torch.zeros(SIZE, _PARTS)
+    parts = np.zeros((SIZE, _PARTS), np.float32)  # numpy: a torch call for each number is slow
     for token, move in enumerate(MOVES, SIZE - len(MOVES)):
         origin, target, promotion = squares(move)
         parts[token, origin] = 1
         parts[token, SQUARES + target] = 1
         if promotion >= 0:
             parts[token, 2 * SQUARES + promotion - 2] = 1  # a knight is 2
-    return parts
+    return torch.from_numpy(parts)
