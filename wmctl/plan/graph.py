@@ -8,20 +8,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from pydantic import ValidationError
-
-from encoder.config import EncodeConfig
-from evaluator.config import ArenaConfig
-from trainer.config import TrainConfig
 from wm.errors import BadConfig
-from wm.stage.spec import Kind
 from wmctl.plan.calibrations import calibrations
 from wmctl.plan.checks import check_rules
-from wmctl.plan.expect import expected
-from wmctl.plan.load import explain_validation
+from wmctl.plan.make_node import make_node
 from wmctl.plan.model import NAME, Plan, Stage
-from wmctl.plan.node import SETTINGS, Node, Seat, assign, select, steps_of
-from wmctl.plan.seats import FindModel, players_of, seat_config, seats_of
+from wmctl.plan.node import SETTINGS, Node, assign, select
+from wmctl.plan.seats import FindModel, players_of
 from wmctl.plan.words import did_you_mean
 
 _KINDS = ("inventory", "encode", "calibrate", "train", "arena")
@@ -36,12 +29,12 @@ def resolve(plan: Plan, find_model: FindModel) -> list[Node]:
     if "conductor" in plan.stages:
         raise BadConfig("stage conductor: a run has one of its own", hint="give it another name")
     nodes: dict[str, Node] = {}
-    for kind in ("encode", "train", "arena"):
+    for kind in SETTINGS:
         for name, stage in plan.stages.items():
             if _kind(name, stage) != kind:
                 continue
             for variant, settings, varied in _variants(name, stage):
-                node = _node(plan, nodes, name, variant, stage, settings, find_model)
+                node = make_node(plan, nodes, name, kind, variant, settings, find_model)
                 _add(nodes, node.model_copy(update={"varied": varied}))
     for name, stage in plan.stages.items():
         for node in list(calibrations(name, stage, nodes)):
@@ -108,76 +101,6 @@ def _check_path(name: str, settings: dict[str, Any], path: str) -> None:
             raise BadConfig(f"stage {name}: vary {path}: {parent!r} holds a value, not keys")
 
 
-def _node(
-    plan: Plan,
-    nodes: Mapping[str, Node],
-    name: str,
-    variant: str,
-    stage: Stage,
-    settings: dict[str, Any],
-    find_model: FindModel,
-) -> Node:
-    kind: Kind = _kind(name, stage)  # type: ignore[assignment]
-    data: str | None = None
-    seats: list[Seat] = []
-    if kind == "encode":
-        read = str(stage.encode or stage.inventory)
-        if read not in plan.data:
-            raise BadConfig(
-                f"stage {name}: there is no data named {read!r}{did_you_mean(read, plan.data)}"
-            )
-        source = plan.data[read]
-        game: str = source.game
-        settings |= {"game": game, "name": read, "source": source.source}
-        settings["inventory"] = stage.inventory is not None
-    else:
-        data = _encode_node(nodes, name, stage.data) if stage.data or kind == "train" else None
-        game = stage.arena or nodes[data].game  # type: ignore[index]
-        if data:
-            settings["data"] = f"datasets/{nodes[data].config['name']}/pending"
-        if kind == "train":
-            settings["model"] = {"kind": stage.train} | (settings.get("model") or {})
-            settings["name"] = game
-            if stage.epochs is not None:
-                if "steps" in settings:
-                    raise BadConfig(f"stage {name}: give either steps or epochs")
-                settings["steps"] = 1
-        else:
-            seats = seats_of(plan, nodes, name, stage, game, find_model)
-            settings |= {"game": game, "players": [seat_config(seat) for seat in seats]}
-    try:
-        config = SETTINGS[kind].model_validate(settings)
-    except ValidationError as error:
-        raise BadConfig(f"stage {name}: {explain_validation(error, SETTINGS[kind])}") from error
-    node = Node(
-        name=f"{name}-{variant}" if variant else name,
-        stage=name,
-        variant=variant,
-        kind=kind,
-        game=game,
-        config=config.model_dump(mode="json"),
-        data=data,
-        seats=seats,
-        cpus=_cpus(config),
-        resources=stage.resources,
-        epochs=stage.epochs,
-        shorten_to=stage.shorten_to,
-        optional=stage.optional,
-        adopts=stage.adopt,
-        share=stage.share,
-        survives=stage.survivors,
-    )
-    if kind == "encode":
-        node.expects = expected(plan.data[read], node.config["split"])
-    elif data:
-        node.expects = nodes[data].expects
-    if node.epochs is not None:
-        node.config["steps"] = steps_of(node.config, node, node.expects.train, node.expects.rows)
-    elif kind == "train":
-        node.config["steps"] = max(1, round(node.steps * node.share))
-    return node
-
-
 def _link(plan: Plan, nodes: Mapping[str, Node], node: Node) -> None:
     """What a node says of other nodes, now that all are there."""
     stage = plan.stages[node.stage]
@@ -222,31 +145,6 @@ def _in_order(plan: Plan, nodes: Mapping[str, Node]) -> list[Node]:
             raise BadConfig(f"these stages wait for each other: {names}")
         ordered |= {node.name: node for node in ready}
     return list(ordered.values())
-
-
-def _cpus(config: EncodeConfig | TrainConfig | ArenaConfig) -> int:
-    if isinstance(config, EncodeConfig):
-        return config.cpus
-    if isinstance(config, TrainConfig):
-        return config.threads * config.processes
-    return config.threads
-
-
-def _encode_node(nodes: Mapping[str, Node], name: str, data: str | None) -> str:
-    made = {
-        n: node
-        for n, node in nodes.items()
-        if node.kind == "encode" and not node.config["inventory"]
-    }
-    if data is None:
-        raise BadConfig(f"stage {name}: 'data' is missing", hint="name the encode stage it reads")
-    if data not in made:
-        raise BadConfig(
-            f"stage {name}: it reads the data set of {data!r}, which no stage makes"
-            f"{did_you_mean(data, made)}",
-            hint=f"encode stages: {', '.join(made) or 'none'}",
-        )
-    return data
 
 
 def _slug(value: object) -> str:

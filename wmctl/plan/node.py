@@ -20,6 +20,7 @@ SETTINGS: dict[Kind, type[EncodeConfig] | type[TrainConfig] | type[ArenaConfig]]
     "train": TrainConfig,
     "arena": ArenaConfig,
 }
+"""Settings of each kind of stage; a kind needs none but those before it."""
 
 
 class Seat(BaseModel):
