@@ -50,7 +50,7 @@ def submit_there(
         return Exit.OK
     api = Api.connect(namespace)
     if not accept:
-        check(made.spec, made.state, made.now)
+        check(terms.accepted)
         check_cluster(api, made.spec, platform)
     spec = submit(store, plan, nodes, anew=anew)
     state = read_state(spec, History(store, spec.run).events)

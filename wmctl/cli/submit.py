@@ -91,7 +91,7 @@ def command(
         click.echo(f"{spec.run} is finished; --new runs the plan again")
     else:
         if not accept and not state.since:  # what is under way is taken up again in any case
-            check(made.spec, made.state, made.now)
+            check(against)
         click.echo(f"{spec.run}: {phrases.count(len(spec.nodes), 'stage')}; store {opened.url}")
         click.echo(f"page: {page_link(opened, spec.run)}")
         _conduct(opened, spec, terms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wm.errors import BadConfig
 from wmctl.run.fold import read_state
 from wmctl.run.forecast import Forecast, forecast, shortest
@@ -33,11 +35,11 @@ def objections(spec: RunSpec, state: RunState, now: float) -> list[str]:
     return [f"with everything as short as the plan allows {why}"] if why else []
 
 
-def check(spec: RunSpec, state: RunState, now: float) -> None:
-    """Raises :class:`BadConfig` with the first objection."""
-    for objection in objections(spec, state, now):
+def check(objections: Sequence[str]) -> None:
+    """Raises :class:`BadConfig` with the first objection, if there is any."""
+    if objections:
         raise BadConfig(
-            objection,
+            objections[0],
             hint="give more time or money, or a smaller plan (wmctl plan shows each stage); "
             "--accept submits all the same",
         )

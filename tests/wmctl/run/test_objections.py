@@ -93,8 +93,8 @@ def test_what_may_fit_is_not_refused_however_doubtful() -> None:
 def test_the_refusal_names_the_way_out() -> None:
     spec = plan(budget=1000)
     with pytest.raises(BadConfig) as error:
-        check(spec, state(spec), NOW)
+        check(against(spec))
     assert error.value.message.startswith("with everything as short as the plan allows the run")
     assert "give more time or money, or a smaller plan" in error.value.hint
     assert "--accept submits all the same" in error.value.hint
-    check(plan(), state(plan(), 1201), NOW)
+    check(against(plan(), 1201))
