@@ -14,6 +14,7 @@ from wm.artifacts.model import load_card
 from wm.artifacts.result import ArenaResult, Pairing
 from wm.errors import BadConfig, Preempted
 from wm.models.build import load_model
+from wm.models.device import find_device
 from wm.stage import StageContext
 
 logger = logging.getLogger("wm.evaluator")
@@ -27,7 +28,7 @@ def run_arena(context: StageContext) -> dict[str, Any]:
     config = context.settings(ArenaConfig)
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # decayed states of Mamba-2 would run ten times slower
-    device = _device(config.device)
+    device = find_device(config.device)
     models = _load(context, config, device)
     for player in config.players:
         logger.info("player %s is %s", player.name, player.model or player.anchor)
@@ -86,15 +87,6 @@ def _load(context: StageContext, config: ArenaConfig, device: torch.device) -> d
             )
         models[player.name] = load_model(context.store, card).to(device).eval()
     return models
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise BadConfig(f"device {name} is not here: {error}", hint="use device: auto") from error
 
 
 def _decision(pairing: Pairing) -> str:

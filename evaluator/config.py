@@ -68,7 +68,7 @@ class ArenaConfig(_Settings):
     """Of openings, sampled moves, starts and resamples."""
     threads: int = Field(1, ge=1)
     """CPU threads of the forward passes."""
-    device: str = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
     bootstrap: int = Field(1000, ge=100)
     """Resamples behind every bootstrap interval."""

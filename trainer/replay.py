@@ -39,12 +39,13 @@ from trainer.preempt import Stopping
 from trainer.reports import ProgressFile, leave
 from trainer.setup import assemble, make_repeatable
 from trainer.step import autocast, make_update
-from trainer.team import Team, on_cuda
+from trainer.team import Team
 from trainer.training import Training
 from trainer.updates import Unread
 from wm.artifacts.checkpoint import Checkpoint, newest_checkpoint
 from wm.artifacts.dataset import Dataset, open_dataset
 from wm.errors import BadConfig, Exit, InputMissing
+from wm.models.device import find_device
 from wm.stage import StageSpec, locate
 from wm.stage.parent import die_with_parent
 from wm.store import Store, open_store
@@ -189,14 +190,14 @@ def _data(store: Store, config: TrainConfig, step: int, scratch: Path) -> Datase
 
 
 def _device(wanted: str) -> torch.device:
-    cuda = on_cuda(wanted)
-    if cuda and not torch.cuda.is_available():
-        raise BadConfig(
-            "this training runs on CUDA, and there is none here",
-            hint="replay it where there is, or with --device cpu: the same batches and updates, "
-            "rounded otherwise",
+    try:
+        return find_device(wanted)
+    except BadConfig as error:
+        error.hint = (
+            "replay it where there is one, or with --device cpu: the same batches and updates, "
+            "rounded otherwise"
         )
-    return torch.device("cuda", 0) if cuda else torch.device("cpu")
+        raise
 
 
 def _finite(number: float) -> float | None:

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trainer.pods import first_here, leads
+from wm.models.device import find_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,16 @@ class Team:
 def join_team(device: str, patience: float) -> Team:
     """Meet the other processes that torchrun started; ``device`` is auto, cpu or cuda.
 
-    ``patience`` is how long one waits for another, in seconds.
+    ``patience`` is how long one waits for another, in seconds. Raises :class:`wm.errors.BadConfig`
+    where this process has no GPU of its own.
     """
     rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    cuda = on_cuda(device)
+    place = find_device(device, local)
+    cuda = place.type == "cuda"
     if cuda:
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(place)
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=patience))
-    place = torch.device("cuda", local) if cuda else torch.device("cpu")
     return Team(rank, int(os.environ["WORLD_SIZE"]), place, leads(), first_here())
-
-
-def on_cuda(device: str) -> bool:
-    """Whether the setting ``device`` (auto, cpu or cuda) means CUDA on this machine."""
-    return device == "cuda" or (device == "auto" and torch.cuda.is_available())
 
 
 def leave_team() -> None:

@@ -173,7 +173,15 @@ def test_settings_that_are_wrong_name_their_key(tmp_path: Path) -> None:
 def test_an_unknown_device(tmp_path: Path) -> None:
     greedy = {"name": "greedy", "anchor": "greedy"}
     config = {"game": "chess", "players": [greedy, RANDOM], "device": "abacus"}
-    with pytest.raises(BadConfig, match="device abacus is not here"):
+    with pytest.raises(BadConfig, match=r"settings of arena-x: device: .*auto\|cpu\|cuda"):
+        run_arena(context(tmp_path, config))
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    greedy = {"name": "greedy", "anchor": "greedy"}
+    config = {"game": "chess", "players": [greedy, RANDOM], "device": "cuda:2"}
+    with pytest.raises(BadConfig, match="GPU number 2 is wanted, counted from 0, of 2 here"):
         run_arena(context(tmp_path, config))
 
 

@@ -197,7 +197,7 @@ def test_a_training_of_cuda_needs_it_or_a_device(store: Store, tmp_path: Path) -
         config=settings("datasets/chess/f00d", device="cuda"),
     )
 
-    with pytest.raises(BadConfig, match="runs on CUDA, and there is none here") as caught:
+    with pytest.raises(BadConfig, match="there is no GPU here") as caught:
         replay(store, spec, 3, None, tmp_path)
     assert "--device cpu" in caught.value.hint
 

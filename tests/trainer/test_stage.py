@@ -241,6 +241,15 @@ def test_settings_that_are_wrong_start_nothing(store: Store, tmp_path: Path) -> 
     assert "batch 30 is not a multiple of groups 4" in log
 
 
+def test_a_gpu_that_is_not_there_is_64(store: Store, tmp_path: Path) -> None:
+    config = settings(publish_chess(store), device="cuda", processes=2)
+    spec = write_spec(store, config)
+    code, log = finish(start(tmp_path / "store", spec, CUDA_VISIBLE_DEVICES=""))
+    assert code == Exit.BAD_CONFIG, log
+    assert "device cuda is set, and there is no GPU here" in log
+    assert "Traceback" not in log
+
+
 def test_a_data_set_that_is_not_there_starts_nothing(store: Store, tmp_path: Path) -> None:
     spec = write_spec(store, settings("datasets/no/thing"))
 

@@ -1,0 +1,46 @@
+"""Which device a setting means on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from wm.errors import BadConfig
+from wm.models.device import find_device
+
+
+@pytest.fixture
+def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: request.param)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "wanted", "worker", "found"),
+    [
+        (0, "auto", 1, "cpu"),
+        (0, "cpu", 0, "cpu"),
+        (2, "cpu", 1, "cpu"),
+        (2, "auto", 1, "cuda:1"),
+        (2, "cuda", 0, "cuda:0"),
+        (12, "cuda:10", 0, "cuda:10"),
+    ],
+    indirect=["gpus"],
+)
+@pytest.mark.usefixtures("gpus")
+def test_a_device_that_is_here(wanted: str, worker: int, found: str) -> None:
+    assert str(find_device(wanted, worker)) == found
+
+
+@pytest.mark.parametrize(
+    ("gpus", "wanted", "worker", "words"),
+    [
+        (0, "cuda", 0, "device cuda is set, and there is no GPU here"),
+        (0, "cuda:1", 0, "device cuda:1 is set, and there is no GPU here"),
+        (2, "auto", 2, "device auto: GPU number 2 is wanted, counted from 0, of 2 here"),
+        (2, "cuda:2", 0, "device cuda:2: GPU number 2 is wanted, counted from 0, of 2 here"),
+    ],
+    indirect=["gpus"],
+)
+@pytest.mark.usefixtures("gpus")
+def test_a_device_that_is_not_here(wanted: str, worker: int, words: str) -> None:
+    with pytest.raises(BadConfig, match=words):
+        find_device(wanted, worker)
