@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from trainer.faults import classify
 from wm.errors import BadData, Exit
@@ -36,6 +37,35 @@ InductorError = type("InductorError", (RuntimeError,), {"__module__": "torch._in
             "the GPU failed: CUDA error: an illegal memory access",
             "",
         ),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+            Exit.DEVICE_FAULT,
+            "the GPU failed: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+            "",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+            Exit.BAD_CONFIG,
+            "the GPU's memory is too small: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling "
+            "`cublasCreate`",
+            "lower batch or length, or take more processes",
+        ),
+        (
+            dist.DistBackendError("NCCL error in: NCCLUtils.cpp:94, unhandled system error\nLast"),
+            Exit.DEVICE_FAULT,
+            "the GPUs could not reach each other: NCCL error in: NCCLUtils.cpp:94, unhandled "
+            "system error",
+            "",
+        ),
+        (
+            dist.DistBackendError(
+                "ncclRemoteError: A call failed possibly due to a network error "
+                "or a remote process exiting prematurely."
+            ),
+            Exit.HANG,
+            "another training process is gone",
+            "",
+        ),
     ],
 )
 def test_what_torch_reports_has_its_code_and_words(
@@ -50,3 +80,4 @@ def test_our_own_errors_stay_as_they_are_and_bugs_are_bugs() -> None:
     own = BadData("x")
     assert classify(own) is own
     assert classify(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert classify(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED")) is None
