@@ -63,7 +63,8 @@ class CapturedStep:
                 rehearse(batch)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # The thread that makes the next batch allocates and copies meanwhile, on its own stream.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             captured = torch.cuda.is_current_stream_capturing()
             figures = learn(batch)
         if not captured:

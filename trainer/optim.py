@@ -128,6 +128,9 @@ class Ema:
     def __init__(self, config: TrainConfig, model: nn.Module) -> None:
         self._decay = config.ema
         self.model = copy.deepcopy(model).requires_grad_(False)
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # cuDNN wants one piece of memory, which copies are not
 
     def weight(self, step: int) -> float:
         """Of the weights after update number ``step`` (from 0) in the average."""

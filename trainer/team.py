@@ -49,7 +49,11 @@ def join_team(device: str, patience: float) -> Team:
     cuda = place.type == "cuda"
     if cuda:
         torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=patience))
+    dist.init_process_group(
+        "nccl" if cuda else "gloo",
+        timeout=timedelta(seconds=patience),
+        device_id=place if cuda else None,
+    )
     return Team(rank, int(os.environ["WORLD_SIZE"]), place, leads(), first_here())
 
 

@@ -24,8 +24,13 @@ from wm.models.move_parts import _incidence
 GPU = torch.device("cuda", 0)
 
 
-class _Untold(TorchDispatchMode):
-    """What torch does not know how to pretend."""
+class Pretended(TorchDispatchMode):
+    """Does what torch does not know how to pretend, and counts what is copied to the GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies = 0
+        """Copies from the host to the GPU so far."""
 
     def __torch_dispatch__(
         self, op: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -37,11 +42,15 @@ class _Untold(TorchDispatchMode):
             return None
         if op.__name__.startswith("bincount"):
             return args[0].new_empty(args[2] if len(args) > 2 else kwargs["minlength"])
-        return op(*args, **kwargs)
+        result = op(*args, **kwargs)
+        if op.__name__.startswith(("_to_copy", "copy_")) and result.device == GPU:
+            held = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+            self.copies += any(tensor.device != GPU for tensor in held)
+        return result
 
 
 @contextlib.contextmanager
-def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
     """Whatever is made on :data:`GPU` is pretended; ``backward`` adds nothing to gradients.
 
     The engine behind ``backward`` asks the driver, as does cuDNN, which torch goes without here.
@@ -67,9 +76,9 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with (
         torch.backends.cudnn.flags(enabled=False),
         FakeTensorMode(allow_non_fake_inputs=True),
-        _Untold(),
+        Pretended() as pretended,
     ):
         try:
-            yield
+            yield pretended
         finally:
             forget()

@@ -61,11 +61,15 @@ def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 def step(
     monkeypatch: pytest.MonkeyPatch, store: Store, folder: Path, data: str, **changes: Any
 ) -> None:
-    with pretended_gpu(monkeypatch):
+    with pretended_gpu(monkeypatch) as gpu:
         t = begin(store, folder, data, **changes)
         t.model.train()
         batch = t.task.batch(0)
-        figures = make_update(t, 0, batch)
+        make_update(t, 0, batch)  # tables that stay there may be copied once
+        copies = gpu.copies
+        assert copies
+        figures = make_update(t, 1, batch)
+        assert gpu.copies == copies, "the host waits for each copy, and no CUDA graph holds one"
         assert (figures.device, figures.shape) == (GPU, (4,))
         with pytest.raises(DataDependentOutputException):
             figures.tolist()

@@ -157,12 +157,20 @@ def numeric(frames: Frames, state_age_embed: bool) -> Tensor:
 
     Core, velocity, [state age], dynamics, binary, controller.
     """
-    scale = frames.core.new_tensor(PROTOTYPE_SCALE)
+    scale = prototype_scale(frames.core)
     parts = [frames.core * scale[:4], frames.velocity * scale[4:9]]
     if not state_age_embed:
         parts.append(frames.state_age.unsqueeze(-1) * 0.01)
     parts += [frames.dynamics * scale[9:], frames.binary, frames.controller]
     return torch.cat(parts, -1)
+
+
+def prototype_scale(like: Tensor) -> Tensor:
+    """:data:`PROTOTYPE_SCALE` with device and dtype of ``like``, made there.
+
+    A copy from the host would have it wait for the device, and no CUDA graph could hold it.
+    """
+    return torch.cat([like.new_full((1,), unit) for unit in PROTOTYPE_SCALE])
 
 
 def _view(records: Tensor, start: int, stop: int, dtype: torch.dtype) -> Tensor:

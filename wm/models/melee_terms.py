@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wm.models.melee_features import PROTOTYPE_SCALE, Frames, decode
+from wm.models.melee_features import Frames, decode, prototype_scale
 from wm.models.melee_heads import Heads, continuous
 
 _PROTOTYPE_CATEGORIES = (2.0, 0.5, 0.3, 0.3, 0.3, 0.3)
@@ -43,7 +43,7 @@ def prototype_total(heads: Heads, target: Frames) -> Tensor:
     + 0.5 CE(jumps) + 0.3 CE of each other category. It compares deltas; their difference is that
     of the values.
     """
-    unit = heads.continuous.new_tensor(PROTOTYPE_SCALE)
+    unit = prototype_scale(heads.continuous)
     square = ((heads.continuous - continuous(target)) * unit).square()
     total = (
         square[..., :4].mean((-1, -2))
