@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.support.made import publish_melee
 from benchmarks.support.trainer import MAMBA2, ready
+from trainer.ahead import Ahead
 from trainer.step import make_update
 from wm.store import Store, open_store
 
@@ -43,14 +44,15 @@ def step_seconds(store: Store, folder: Path, steps: int, **settings: Any) -> tup
     """Seconds and targets of a step."""
     t = ready(store, folder, 2, **settings)
     t.model.train()
+    ahead = Ahead(t.task.batch, t.team.device)
     figures = torch.zeros(4)
     warm = max(2, steps // 5)
     for step in range(warm):
-        figures = make_update(t, step, t.task.batch(step))
+        figures = make_update(t, step, ahead.take(step, last=False))
     figures.tolist()  # waits for the device
     begun = time.perf_counter()
     for step in range(warm, warm + steps):
-        figures = make_update(t, step, t.task.batch(step))
+        figures = make_update(t, step, ahead.take(step, last=step + 1 == warm + steps))
     targets = float(figures[1])
     return (time.perf_counter() - begun) / steps, targets
 
