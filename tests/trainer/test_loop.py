@@ -1,11 +1,13 @@
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.support.training import LSTM, MLP, lines, stop_at
+from trainer.capture import REHEARSALS, CapturedStep
 from trainer.loop import train
 from trainer.setup import begin
 from trainer.task import TaskLoss
@@ -168,6 +170,24 @@ def limit_memory(t: Training, most: int) -> list[int]:
 def test_a_step_can_be_captured_on_cuda_only(training: Begin, melee_data: str) -> None:
     with pytest.raises(BadConfig, match="cuda_graph is set, but this training runs on a CPU"):
         training(melee_data, model=MLP, cuda_graph=True)
+
+
+def test_steps_that_are_rehearsed_change_nothing(training: Begin, melee_data: str) -> None:
+    """As before a capture, here before every step."""
+
+    def rehearsing(
+        batch: Any, learn: Callable[[Any], Tensor], rehearse: Callable[[Any], None]
+    ) -> Tensor:
+        for _ in range(REHEARSALS):
+            rehearse(batch)
+        return learn(batch)
+
+    plain, captured = (training(melee_data, attempt, model=MLP, ema=0.9) for attempt in (1, 2))
+    captured.captured = cast(CapturedStep, rehearsing)
+
+    assert train(captured, 0) == train(plain, 0)
+    assert weights_bytes(captured.model) == weights_bytes(plain.model)
+    assert weights_bytes(captured.best) == weights_bytes(plain.best)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(training: Begin, chess_data: str) -> None:
