@@ -14,9 +14,9 @@ from wm.models.melee_model import WorldModel
 LEAST_HIT = 0.5
 """Percent below which a predicted rise is no hit. Without it, rounding errors add up to damage."""
 
-_LOWEST = (0.0, -500.0, -500.0, 0.0) + (-50.0,) * len(VELOCITY) + (0.0,) * len(DYNAMICS)
-_HIGHEST = (999.0, 500.0, 500.0, 60.0) + (50.0,) * len(VELOCITY) + (255.0,) * len(DYNAMICS)
-"""Ranges of a frame; a rollout that leaves them would sooner or later leave the numbers."""
+_PERCENT, _PLACE, _SHIELD, _SPEED, _COUNT = 999, 500, 60, 50, 255
+"""The most of each, up and down where it has a sign; a rollout that goes further would sooner or
+later leave the numbers."""
 
 
 @torch.inference_mode()
@@ -45,21 +45,23 @@ def advance(last: Frames, outputs: Tensor, scales: Scales, recorded: Frames) -> 
     hitlag is whole frames. Controllers, characters and stage are those of ``recorded``.
     """
     heads = read(outputs, last, scales)
-    numbers = heads.continuous.clamp(outputs.new_tensor(_LOWEST), outputs.new_tensor(_HIGHEST))
-    percent, x, y, shield = numbers[..., : len(CORE)].unbind(-1)
-    hitlag, _, combo = numbers[..., -len(DYNAMICS) :].unbind(-1)
+    parts = [len(CORE), len(VELOCITY), len(DYNAMICS)]
+    core, velocity, dynamics = torch.split(heads.continuous, parts, -1)
+    percent, place = core[..., 0].clamp(0, _PERCENT), core[..., 1:3].clamp(-_PLACE, _PLACE)
+    shield = core[..., 3].clamp(0, _SHIELD)
+    hitlag, _, combo = dynamics.clamp(0, _COUNT).unbind(-1)
     categories = torch.stack([logits.argmax(-1) for logits in heads.categories], -1)
     action = categories[..., 0]
     lost, back = dies(last.action, action), reborn(last.action, action)
 
     before = last.core[..., 0]
     percent = torch.where(percent - before < LEAST_HIT, before, percent).masked_fill(back, 0)
-    place = torch.where(back.unsqueeze(-1), scales.rebirth[last.stage], torch.stack((x, y), -1))
+    place = torch.where(back.unsqueeze(-1), scales.rebirth[last.stage], place)
     stocks = (last.dynamics[..., 1] - lost.float()).clamp(min=0)
     return replace(
         recorded,
         core=torch.stack((percent, *place.unbind(-1), shield), -1),
-        velocity=numbers[..., len(CORE) : -len(DYNAMICS)],
+        velocity=velocity.clamp(-_SPEED, _SPEED),
         dynamics=torch.stack((hitlag.round(), stocks, combo.round()), -1),
         binary=(heads.binary > 0).float(),
         state_age=_age(last, action),
