@@ -178,6 +178,7 @@ def test_an_unknown_device(tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     greedy = {"name": "greedy", "anchor": "greedy"}
     config = {"game": "chess", "players": [greedy, RANDOM], "device": "cuda:2"}

@@ -13,7 +13,8 @@ def find_device(wanted: str, worker: int = 0) -> torch.device:
     ``auto`` is ``cuda`` where there is a GPU, and ``cuda`` the GPU of this ``worker`` of the
     machine. Raises :class:`BadConfig` where that GPU is not there.
     """
-    there = torch.cuda.device_count()
+    # A GPU whose driver this torch cannot use does not count.
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not there):
         return torch.device("cpu")
     named = wanted.removeprefix("cuda:")

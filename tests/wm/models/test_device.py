@@ -10,6 +10,7 @@ from wm.models.device import find_device
 
 @pytest.fixture
 def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: request.param > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: request.param)
 
 
@@ -28,6 +29,12 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("gpus")
 def test_a_device_that_is_here(wanted: str, worker: int, found: str) -> None:
     assert str(find_device(wanted, worker)) == found
+
+
+def test_a_gpu_that_this_torch_cannot_use_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert str(find_device("auto")) == "cpu"
 
 
 @pytest.mark.parametrize(
