@@ -37,15 +37,13 @@ class Pretended(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if op.__name__.startswith("_fused_adamw_"):
-            held = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-            assert {tensor.device for tensor in held} == {GPU}
+            assert _devices(args, kwargs) == {GPU}
             return None
         if op.__name__.startswith("bincount"):
             return args[0].new_empty(args[2] if len(args) > 2 else kwargs["minlength"])
         result = op(*args, **kwargs)
         if op.__name__.startswith(("_to_copy", "copy_")) and result.device == GPU:
-            held = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-            self.copies += any(tensor.device != GPU for tensor in held)
+            self.copies += _devices(args, kwargs) != {GPU}
         return result
 
 
@@ -82,3 +80,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
             yield pretended
         finally:
             forget()
+
+
+def _devices(*arguments: Any) -> set[torch.device]:
+    return {leaf.device for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)}

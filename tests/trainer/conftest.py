@@ -21,6 +21,8 @@ from wm.store import Store, open_store
 
 Begin = Callable[..., Training]
 
+ALONE = Team(0, 1, torch.device("cpu"))
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
@@ -39,13 +41,14 @@ def melee_data(store: Store) -> str:
 
 @pytest.fixture
 def training(store: Store, tmp_path: Path) -> Begin:
-    """``training(data, attempt=1, stage="train", **changes)``: one process, ready to begin."""
+    """``training(data, attempt=1, stage="train", team=ALONE, **changes)``: ready to begin."""
 
-    def make(data: str, attempt: int = 1, stage: str = "train", **changes: Any) -> Training:
+    def make(
+        data: str, attempt: int = 1, stage: str = "train", team: Team = ALONE, **changes: Any
+    ) -> Training:
         config = TrainConfig.model_validate(settings(data, **changes))
         spec = write_spec(store, config.model_dump(mode="json"), attempt)
         spec = spec.model_copy(update={"stage": stage})
-        team = Team(0, 1, torch.device("cpu"))
         make_repeatable(config, team)
         data_set = open_dataset(store, data, tmp_path / "cache")
         progress = ProgressFile(tmp_path, config.steps)

@@ -21,7 +21,7 @@ from wmctl.plan.words import did_you_mean
 
 
 class _Part(NamedTuple):
-    """What a stage has by its kind, whatever its variant."""
+    """What the kind of its stage brings to a node."""
 
     game: str
     settings: dict[str, Any]

@@ -8,10 +8,10 @@ from wm.errors import BadConfig
 from wm.models.device import find_device
 
 
-@pytest.fixture
-def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: request.param > 0)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: request.param)
+def machine(monkeypatch: pytest.MonkeyPatch, gpus: int, usable: bool = True) -> None:
+    """This one, with so many GPUs."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0 and usable)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         (2, "cuda", 0, "cuda:0"),
         (12, "cuda:10", 0, "cuda:10"),
     ],
-    indirect=["gpus"],
 )
-@pytest.mark.usefixtures("gpus")
-def test_a_device_that_is_here(wanted: str, worker: int, found: str) -> None:
+def test_a_device_that_is_here(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: str, worker: int, found: str
+) -> None:
+    machine(monkeypatch, gpus)
     assert str(find_device(wanted, worker)) == found
 
 
 def test_a_gpu_that_this_torch_cannot_use_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    machine(monkeypatch, 1, usable=False)
     assert str(find_device("auto")) == "cpu"
 
 
@@ -45,9 +45,10 @@ def test_a_gpu_that_this_torch_cannot_use_is_not_there(monkeypatch: pytest.Monke
         (2, "auto", 2, "device auto: GPU number 2 is wanted, counted from 0, of 2 here"),
         (2, "cuda:2", 0, "device cuda:2: GPU number 2 is wanted, counted from 0, of 2 here"),
     ],
-    indirect=["gpus"],
 )
-@pytest.mark.usefixtures("gpus")
-def test_a_device_that_is_not_here(wanted: str, worker: int, words: str) -> None:
+def test_a_device_that_is_not_here(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: str, worker: int, words: str
+) -> None:
+    machine(monkeypatch, gpus)
     with pytest.raises(BadConfig, match=words):
         find_device(wanted, worker)
